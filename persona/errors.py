@@ -1,0 +1,27 @@
+"""Errors meant for a person: each message names the field and the remedy."""
+
+from __future__ import annotations
+
+
+class PersonaError(Exception):
+    """Base of every error that the command line prints and the API answers without a traceback."""
+
+
+class BadInput(PersonaError):
+    """A value that cannot be used. field: its name as the sender wrote it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class NotFound(PersonaError):
+    """Something named that is not there."""
+
+
+class Conflict(PersonaError):
+    """A request that contradicts what is already stored."""
+
+
+class OutOfDate(PersonaError):
+    """A database from before a migration, or a model folder of another version."""

@@ -1,0 +1,85 @@
+"""Many rows into one table: in one statement, or over COPY on PostgreSQL. Only here do the dialects differ."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, column, insert, literal_column, select, table, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from persona.store.engine import batches
+
+Rows = Sequence[dict[str, Any]]
+Insert = postgresql.Insert | sqlite.Insert
+IdColumn = InstrumentedAttribute[str]
+
+
+def existing(session: Session, of: IdColumn, ids: Collection[str], *, change: bool = False) -> set[str]:
+    """Which of these ids are there. They stay until the transaction ends; change: nobody else changes them either."""
+    found: set[str] = set()
+    for part in batches(sorted(ids)):
+        # always in the order of the ids, so that two transactions cannot wait for each other
+        query = select(of).where(of.in_(part)).order_by(of).with_for_update(read=not change, key_share=True)
+        found.update(session.scalars(query))
+    return found
+
+
+def insert_new(session: Session, into: Table, rows: Rows, *, key: str, bulk: bool = False) -> set[str]:
+    """Insert the rows whose `key` is not there yet, in their order; returns the keys of those."""
+    if not rows:
+        return set()
+    statement, parameters = _source(session, into, rows, bulk)
+    new = statement.on_conflict_do_nothing(index_elements=[key]).returning(into.c[key])
+    return set(session.scalars(new, parameters))
+
+
+def replace(session: Session, into: Table, rows: Rows, *, keep: Collection[str] = (), bulk: bool = False) -> None:
+    """Insert rows, or overwrite those with the same primary key, but for the columns to keep."""
+    if not rows:
+        return
+    statement, parameters = _source(session, into, rows, bulk)
+    primary = [c.name for c in into.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in primary and name not in keep}
+    session.execute(statement.on_conflict_do_update(index_elements=primary, set_=changed), parameters)
+
+
+def append(session: Session, into: Table, rows: Rows, *, bulk: bool = False) -> None:
+    """Insert rows that cannot be there yet."""
+    if rows and bulk and _is_postgres(session):
+        _copy(session, into.name, rows)
+    elif rows:
+        session.execute(insert(into), list(rows))
+
+
+def _is_postgres(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def _source(session: Session, into: Table, rows: Rows, bulk: bool) -> tuple[Insert, list[dict[str, Any]] | None]:
+    """An INSERT and its parameters: the rows themselves, or none when they have been staged by COPY."""
+    if not _is_postgres(session):
+        return sqlite.insert(into), list(rows)
+    if not bulk:
+        return postgresql.insert(into), list(rows)
+    names = list(rows[0])
+    stage = f"incoming_{into.name}"
+    listed = ", ".join(f'"{name}"' for name in names)
+    alike = f"SELECT {listed} FROM {into.name} WITH NO DATA"
+    session.execute(text(f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DROP AS {alike}"))
+    session.execute(text(f"TRUNCATE {stage}"))
+    _copy(session, stage, rows)
+    columns: list[ColumnElement[Any]] = [column(name) for name in names]
+    as_sent = select(*columns).select_from(table(stage)).order_by(literal_column("ctid"))  # row numbers follow the file
+    return postgresql.insert(into).from_select(names, as_sent), None
+
+
+def _copy(session: Session, into: str, rows: Rows) -> None:
+    """COPY rows into a table; their values are those that psycopg itself can write (no JSON)."""
+    listed = ", ".join(f'"{name}"' for name in rows[0])
+    connection = session.connection().connection.driver_connection
+    assert connection is not None
+    with connection.cursor() as cursor, cursor.copy(f"COPY {into} ({listed}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(tuple(row.values()))

@@ -1,0 +1,114 @@
+"""Items of the catalogue and their content vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+
+from persona.errors import BadInput, NotFound
+from persona.store.bulk import existing, replace
+from persona.store.engine import Database, batches
+from persona.store.packing import pack, unpack
+from persona.store.records import Domain, Item
+from persona.store.schema import ItemRow, ItemVectorRow
+
+PLAIN = ("id", "domain", "category", "title", "picture", "colour", "pattern", "style", "price", "owner",
+         "cutout_failed", "active")  # fmt: skip
+
+
+class Items(Database):
+    """The catalogue's part of the store."""
+
+    def put_items(self, items: Iterable[Item]) -> int:
+        """Store items in one transaction, each in place of what is known under its id; returns how many."""
+        count = 0
+        with self._writing(alone=True) as session:
+            for part in batches(items):
+                rows = {item.id: _row(item, datetime.now(UTC)) for item in part}
+                replace(session, ItemRow.__table__, list(rows.values()), keep=["created_at"])
+                count += len(part)
+        return count
+
+    def get_item(self, item_id: str) -> Item:
+        """Return an item. Raises NotFound."""
+        with self._reading() as session:
+            row = session.get(ItemRow, item_id)
+        if row is None:
+            raise NotFound(f"item {item_id!r} is not in the catalogue; import it first")
+        return _item(row)
+
+    def items(self, domain: Domain | None = "garment", active: bool | None = True) -> list[Item]:
+        """Return the items of a domain in the order of their ids; None: of any domain, active or not."""
+        query = select(ItemRow).order_by(ItemRow.id)
+        if domain is not None:
+            query = query.where(ItemRow.domain == domain)
+        if active is not None:
+            query = query.where(ItemRow.active == active)
+        with self._reading() as session:
+            return [_item(row) for row in session.scalars(query)]
+
+    def count_items(self) -> int:
+        """Return how many items are stored, of any domain, active or not."""
+        with self._reading() as session:
+            return session.scalar(select(func.count()).select_from(ItemRow)) or 0
+
+    def item_of_picture(self, sha256: str) -> Item | None:
+        """Return the item (the first by id) that a picture shows."""
+        query = select(ItemRow).where(ItemRow.picture == sha256).order_by(ItemRow.id).limit(1)
+        with self._reading() as session:
+            row = session.scalar(query)
+        return None if row is None else _item(row)
+
+    def put_item_vectors(self, model: str, item_ids: Sequence[str], vectors: NDArray[Any]) -> None:
+        """Store a model's content vectors of items, float32 (n, d), in place of earlier ones.
+
+        Raises BadInput for an unknown item, a wrong shape, values that are not finite, or another d than the model has.
+        """
+        blobs = pack(vectors, len(item_ids), "vectors")
+        width = select(func.length(ItemVectorRow.vector)).where(ItemVectorRow.model == model).limit(1)
+        with self._writing(alone=True) as session:
+            unknown = set(item_ids) - existing(session, ItemRow.id, set(item_ids))
+            if unknown:
+                raise BadInput("item_ids", f"{min(unknown)!r} is not in the catalogue; import the item first")
+            before = session.scalar(width)
+            if before is not None and blobs and before != len(blobs[0]):
+                raise BadInput("vectors", f"{len(blobs[0]) // 4} wide, but those of {model} are {before // 4} wide")
+            rows = [{"model": model, "item_id": i, "vector": v} for i, v in dict(zip(item_ids, blobs)).items()]
+            for part in batches(rows):
+                replace(session, ItemVectorRow.__table__, part)
+
+    def item_vectors(self, model: str) -> tuple[list[str], NDArray[np.float32]]:
+        """Return a model's content vectors: ids in order, float32 (n, d); (0, 0) if there are none."""
+        query = select(ItemVectorRow.item_id, ItemVectorRow.vector).where(ItemVectorRow.model == model)
+        with self._reading() as session:
+            rows = session.execute(query.order_by(ItemVectorRow.item_id)).all()
+        return [row.item_id for row in rows], unpack([row.vector for row in rows])
+
+
+def _row(item: Item, now: datetime) -> dict[str, Any]:
+    lab = item.lab or (None, None, None)
+    rights = item.rights
+    return {
+        **{name: getattr(item, name) for name in PLAIN},
+        "lab_l": lab[0], "lab_a": lab[1], "lab_b": lab[2],
+        "seasons": list(item.seasons),
+        "licence": rights.licence, "rights_source": rights.source,
+        "consent": rights.consent, "generated": rights.generated,
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+
+
+def _item(row: ItemRow) -> Item:
+    lab = (row.lab_l, row.lab_a, row.lab_b)
+    rights = {
+        "licence": row.licence, "source": row.rights_source, "consent": row.consent, "generated": row.generated,
+    }  # fmt: skip
+    values = {name: getattr(row, name) for name in PLAIN}
+    return Item.model_validate(
+        {**values, "lab": None if None in lab else lab, "seasons": row.seasons, "rights": rights}
+    )

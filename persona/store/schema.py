@@ -1,0 +1,236 @@
+"""The tables, as typed SQLAlchemy models. Foreign keys that cascade say what erasing a user takes with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+)
+from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time that is aware and UTC both ways. SQLite, which knows no time zones, holds it as UTC without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time: nobody could say later which moment it was."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone; give an aware time")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Add the zone that SQLite leaves out; PostgreSQL answers in its session's zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+# Ids compare by bytes in both databases, so that lists come in the same order whatever the server's language is.
+ID = String(128).with_variant(VARCHAR(128, collation="C"), "postgresql")
+RowNumber = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers rows by itself there
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+Key = Annotated[str, mapped_column(ID, primary_key=True)]
+Word = Annotated[str, mapped_column(String(32))]
+Digest = Annotated[str, mapped_column(String(64))]
+
+
+class Base(DeclarativeBase):
+    """Base of the tables; every constraint gets a name, so that migrations can speak of it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        float: Double(),
+        bytes: LargeBinary(),
+        dict[str, Any]: Json,
+        list[str]: Json,
+        list[dict[str, Any]]: Json,
+    }
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
+
+
+def _of(table: str) -> ForeignKey:
+    """A reference that vanishes with what it refers to."""
+    return ForeignKey(f"{table}.id", ondelete="CASCADE")
+
+
+class UserRow(Base):
+    """A user and their traits; NULL is unknown."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("skin_tone BETWEEN 1 AND 10", name="skin_tone"),)
+
+    id: Mapped[Key]
+    skin_tone: Mapped[int | None] = mapped_column(SmallInteger)
+    undertone: Mapped[Word | None]
+    face_shape: Mapped[Word | None]
+    body_shape: Mapped[Word | None]
+    age_band: Mapped[Word | None]
+    size_top: Mapped[Word | None]
+    size_bottom: Mapped[Word | None]
+    size_shoe: Mapped[float | None]
+    source: Mapped[Word]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    preferences: Mapped[list[PreferenceRow]] = relationship(order_by="PreferenceRow.position", lazy="raise")
+    consents: Mapped[list[ConsentRow]] = relationship(lazy="raise")
+
+
+class PreferenceRow(Base):
+    """A stated like or dislike. position: its place in the profile."""
+
+    __tablename__ = "preferences"
+    __table_args__ = (CheckConstraint("weight BETWEEN -1 AND 1", name="weight"),)
+
+    user_id: Mapped[Key] = mapped_column(_of("users"))
+    facet: Mapped[Word] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(String(64), primary_key=True)
+    weight: Mapped[float]
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+
+class ConsentRow(Base):
+    """What a user allowed or refused, by purpose. changed_at: since when the answer is this one."""
+
+    __tablename__ = "consents"
+
+    user_id: Mapped[Key] = mapped_column(_of("users"))
+    purpose: Mapped[Word] = mapped_column(primary_key=True)
+    granted: Mapped[bool]
+    changed_at: Mapped[datetime]
+
+
+class ItemRow(Base):
+    """One thing of the catalogue, with the rights to its picture. lab_*: CIELAB (D65)."""
+
+    __tablename__ = "items"
+
+    id: Mapped[Key]
+    domain: Mapped[Word]
+    category: Mapped[Word]
+    title: Mapped[str] = mapped_column(String(256))
+    picture: Mapped[Digest | None] = mapped_column(index=True)
+    lab_l: Mapped[float | None]
+    lab_a: Mapped[float | None]
+    lab_b: Mapped[float | None]
+    colour: Mapped[Word | None]
+    pattern: Mapped[Word | None]
+    style: Mapped[Word | None]
+    seasons: Mapped[list[str]]
+    price: Mapped[float | None]
+    owner: Mapped[str | None] = mapped_column(String(128))
+    licence: Mapped[str] = mapped_column(String(128))
+    rights_source: Mapped[str] = mapped_column(String(512))
+    consent: Mapped[bool]
+    generated: Mapped[bool]
+    cutout_failed: Mapped[str | None] = mapped_column(String(256))
+    active: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class GenerationRow(Base):
+    """A generated picture. feature: its content vector, once measured."""
+
+    __tablename__ = "generations"
+
+    id: Mapped[Key]
+    picture: Mapped[Digest] = mapped_column(index=True)
+    user_id: Mapped[str | None] = mapped_column(ID, _of("users"))
+    model: Mapped[str] = mapped_column(String(128))
+    condition_digest: Mapped[Digest]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    category: Mapped[Word]
+    reasons: Mapped[list[dict[str, Any]]]
+    feature: Mapped[bytes | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+
+
+class EventRow(Base):
+    """Something a user did. id: rises with every event and is never used twice, so it serves as a watermark."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    key: Mapped[str] = mapped_column(ID, unique=True)
+    user_id: Mapped[str] = mapped_column(ID, _of("users"))
+    item_id: Mapped[str | None] = mapped_column(ID, _of("items"), index=True)
+    generation_id: Mapped[str | None] = mapped_column(ID, _of("generations"), index=True)
+    type: Mapped[Word]
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("(item_id IS NULL) <> (generation_id IS NULL)", name="one_subject"),
+        Index(None, "user_id", "at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class ItemVectorRow(Base):
+    """An item's content vector under one model: little-endian float32."""
+
+    __tablename__ = "item_vectors"
+
+    model: Mapped[str] = mapped_column(String(128), primary_key=True)
+    item_id: Mapped[Key] = mapped_column(_of("items"), index=True)
+    vector: Mapped[bytes]
+
+
+class ConditionRow(Base):
+    """A user's condition vector under one model, and the last event that it knows of."""
+
+    __tablename__ = "condition_vectors"
+
+    user_id: Mapped[Key] = mapped_column(_of("users"))
+    model: Mapped[str] = mapped_column(String(128), primary_key=True)
+    watermark: Mapped[int] = mapped_column(BigInteger)
+    vector: Mapped[bytes]
+    made_from: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime]
+
+
+class ModelRow(Base):
+    """The register of models that made what is stored here."""
+
+    __tablename__ = "model_versions"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[Word]
+    metrics: Mapped[dict[str, Any]]
+    registered_at: Mapped[datetime]

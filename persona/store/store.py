@@ -1,0 +1,35 @@
+"""The store as the other packages see it: one object with everything that is kept."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from persona.store import migrate
+from persona.store.engine import make_engine
+from persona.store.events import Events
+from persona.store.generations import Generations
+from persona.store.items import Items
+from persona.store.users import Users
+
+
+class Store(Users, Items, Events, Generations):
+    """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
+
+    Threads may share one store; every call is a short session or one transaction of its own. Processes open their own.
+    """
+
+    @classmethod
+    def open(cls, url: str, *, check_revision: bool = True) -> Self:
+        """Open the database at an SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.
+
+        Raises OutOfDate if its tables are not those of this version, BadInput for a URL that cannot be used.
+        check_revision: False leaves that look out, where it has just been taken.
+        """
+        engine = make_engine(url)
+        try:
+            if check_revision:
+                migrate.check_revision(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
