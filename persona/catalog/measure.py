@@ -1,0 +1,47 @@
+"""What is measured of a garment's picture, and what its category says where nobody has said more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from persona.catalog.colour import Bytes, Lab, colour_name, garment_lab
+from persona.catalog.pattern import pattern_of
+from persona.store.records import Category, Colour, Pattern, Season, Style
+
+_STYLES: dict[Category, Style] = {
+    "shirt": "smart", "blouse": "smart", "blazer": "smart", "dress": "smart", "skirt": "smart",
+    "hoodie": "sporty", "shorts": "sporty", "undershirt": "sporty",
+}  # fmt: skip
+_SEASONS: dict[Category, tuple[Season, ...]] = {
+    "t-shirt": ("spring", "summer"), "polo": ("spring", "summer"), "top": ("spring", "summer"),
+    "shorts": ("summer",), "undershirt": ("summer",),
+    "longsleeve": ("autumn", "winter", "spring"), "hoodie": ("autumn", "winter", "spring"),
+    "outwear": ("autumn", "winter"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measures:
+    """lab: CIELAB (D65) of the dominant colour, or None where nothing is visible. pattern: None where it is unsure."""
+
+    lab: Lab | None
+    colour: Colour | None
+    pattern: Pattern | None
+
+
+def measure(rgba: Bytes) -> Measures:
+    """Measure a cut-out garment: uint8 (h, w, 4), premultiplied."""
+    lab = garment_lab(rgba)
+    if lab is None:
+        return Measures(None, None, None)
+    return Measures((round(lab[0], 2), round(lab[1], 2), round(lab[2], 2)), colour_name(lab), pattern_of(rgba))
+
+
+def style_of(category: Category) -> Style:
+    """The style that a garment of this category most often has: a guess, for items that come without one."""
+    return _STYLES.get(category, "casual")
+
+
+def seasons_of(category: Category) -> tuple[Season, ...]:
+    """The seasons in which this category is most often worn; empty means all year. A guess likewise."""
+    return _SEASONS.get(category, ())

@@ -1,0 +1,159 @@
+"""Pictures by content: a file is named by the sha256 of its bytes, so the same picture is kept once and never changes.
+
+In arrays colours are premultiplied by alpha, everywhere; in files alpha is straight, because that is what viewers
+composite. Both ways are exact: a picture comes back as it was put.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from persona.errors import BadInput, NotFound
+
+Bytes = NDArray[np.uint8]
+
+MOST_PIXELS = 50_000_000  # of a photo that is decoded: 200 MB as RGBA
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KINDS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+
+class Pictures:
+    """A folder of pictures, `ab/ab...64 hex digits.webp`. Any number of processes may write to it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def put(self, rgba: Bytes) -> str:
+        """Keep a premultiplied picture, uint8 (h, w, 4), and return its sha256. It is on the disk when this returns."""
+        content = encode(rgba)
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.path(sha256)
+        if not path.exists():
+            write_whole(path, content)
+        return sha256
+
+    def get(self, sha256: str) -> Bytes:
+        """The premultiplied picture, uint8 (h, w, 4). Raises NotFound."""
+        with Image.open(io.BytesIO(self.open_bytes(sha256))) as image:
+            return premultiply(np.asarray(image.convert("RGBA")))
+
+    def path(self, sha256: str) -> Path:
+        """Where the picture is or would be. Raises NotFound for what cannot be a sha256."""
+        if not _SHA256.fullmatch(sha256):
+            raise NotFound(f"picture {sha256[:80]!r}: a picture is named by 64 hexadecimal digits")
+        return self.root / sha256[:2] / f"{sha256}.webp"
+
+    def open_bytes(self, sha256: str) -> bytes:
+        """The file's bytes (WebP). Raises NotFound."""
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"picture {sha256} is not in {self.root}") from None
+
+    def remove(self, sha256: str) -> None:
+        """Erase the picture; one that is not there is no error."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def __contains__(self, sha256: str) -> bool:
+        return self.path(sha256).exists()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever is interrupted, it is either there in full or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def encode(rgba: Bytes) -> bytes:
+    """A premultiplied picture as lossless WebP; the same picture gives the same bytes."""
+    if rgba.dtype != np.uint8 or rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.size == 0:
+        raise ValueError(f"picture: {rgba.dtype} {rgba.shape}, wanted uint8 (height, width, 4)")
+    file = io.BytesIO()
+    Image.fromarray(unpremultiply(rgba)).save(file, "WEBP", lossless=True, quality=60, method=4, exact=True)
+    return file.getvalue()
+
+
+def unpremultiply(rgba: Bytes) -> Bytes:
+    """Straight colours of premultiplied ones, uint8 (..., 4). A colour above its alpha, which is none, is white."""
+    colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
+    straight = np.minimum((colour * 510 + alpha) // np.maximum(alpha * 2, 1), 255) * (alpha > 0)
+    return np.concatenate([straight, alpha], -1).astype(np.uint8)
+
+
+def premultiply(rgba: Bytes) -> Bytes:
+    """Premultiplied colours of straight ones, uint8 (..., 4)."""
+    colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
+    return np.concatenate([(colour * alpha * 2 + 255) // 510, alpha], -1).astype(np.uint8)
+
+
+def decode_photo(content: bytes, *, max_pixels: int = MOST_PIXELS, at_least: int | None = None) -> Bytes:
+    """A photo's pixels, upright: uint8 (h, w, 3), or (h, w, 4) with straight alpha where the file has transparency.
+
+    Any kind of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF: 16-bit, CMYK, grey and palette pictures come as 8-bit RGB, an
+    animation as its first frame. The size is checked from the header, before anything is decoded. at_least: a longer
+    side of so many pixels is enough, which makes large JPEGs several times as fast.
+
+    Raises BadInput (field "picture") for what is empty, truncated, too large or no picture.
+    """
+    if not content:
+        raise BadInput("picture", "the file is empty: send the photo again")
+    try:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            _refuse_large(image.width * image.height, max_pixels)
+            if at_least is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (at_least, at_least))
+            image.load()
+            return _eight_bit(ImageOps.exif_transpose(image))
+    except BadInput:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        _refuse_large(2 * max_pixels, max_pixels)
+        raise
+    except UnidentifiedImageError:
+        wanted = ", ".join(kind for kind in _formats() if kind != "MPO")
+        raise BadInput("picture", f"is no picture that can be read: send one of {wanted}") from None
+    except Exception as error:  # on a broken file the decoders raise whatever they come upon
+        raise BadInput("picture", f"is broken or cut short ({error}): send the photo again") from None
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [kind for kind in _KINDS if kind in Image.OPEN]
+
+
+def _refuse_large(pixels: int, most: int) -> None:
+    if pixels > most:
+        raise BadInput("picture", f"has more than {most / 1e6:g} million pixels: send a smaller one")
+
+
+def _eight_bit(image: Image.Image) -> Bytes:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _from_deep(np.asarray(image, np.float64))
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return np.array(image, np.uint8)
+
+
+def _from_deep(grey: NDArray[np.float64]) -> Image.Image:
+    """Grey of 16 or 32 bits or floating point, whose white is not written down: the least usual one above its peak."""
+    peak = float(grey.max(initial=0))
+    white = next((w for w in (1.0, 255.0, 65535.0) if peak <= w), max(peak, 1.0))
+    return Image.fromarray(np.rint(np.clip(np.nan_to_num(grey) / white, 0, 1) * 255).astype(np.uint8))
