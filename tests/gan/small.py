@@ -1,0 +1,29 @@
+"""The smallest garments a net can be trained on: coloured shapes whose condition holds the colour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from persona.gan.data import Garments
+
+NAMES = ("square", "disc", "bar")
+
+
+def shapes(count: int = 96, side: int = 32, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Premultiplied pictures (n, side, side, 4), conditions (n, 64), category codes (n,)."""
+    rng = np.random.default_rng(seed)
+    codes, colours = rng.integers(0, len(NAMES), count), rng.integers(30, 255, (count, 3))
+    y, x = np.mgrid[:side, :side] / (side - 1) * 2 - 1
+    masks = np.stack([np.maximum(abs(x), abs(y)) < 0.7, x * x + y * y < 0.6, (abs(x) < 0.3) & (abs(y) < 0.8)])
+    rgba = np.zeros((count, side, side, 4), np.uint8)
+    rgba[..., :3] = masks[codes][..., None] * colours[:, None, None]
+    rgba[..., 3] = masks[codes] * 255
+    conditions = rng.normal(0, 0.1, (count, 64)).astype(np.float32)
+    conditions[:, :3] = (colours - 142) / 65
+    return rgba, conditions, codes.astype(np.int64)
+
+
+def garments(size: int = 32, count: int = 96) -> Garments:
+    """The shapes as training data; mirror images have the same conditions."""
+    rgba, conditions, codes = shapes(count, size)
+    return Garments(rgba, conditions, conditions, codes, NAMES, size)

@@ -1,0 +1,184 @@
+"""Training: every loss learns, a run resumes to the same bits, and what cannot go on says so."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from persona.errors import BadInput
+from persona.gan.data import Garments
+from persona.gan.losses import LOSSES
+from persona.gan.prior import Prior
+from persona.gan.run import CHECKPOINT, run
+from persona.gan.train import Recipe, Schedule, Trainer
+
+from .small import NAMES, garments, shapes
+
+TINY = Recipe(size=32, images=64, width=0.1, batch=8, half=False)
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    parts = [trainer.generator, trainer.discriminator, trainer.average]
+    return torch.cat([value.flatten().float() for part in parts for value in part.state_dict().values()])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_loss_trains(loss: str) -> None:
+    trainer = Trainer(replace(TINY, loss=loss), garments())
+    before = weights(trainer)
+    for _ in range(9):
+        trainer.step()
+    assert trainer.images == 72
+    assert torch.isfinite(weights(trainer)).all()
+    assert not torch.equal(weights(trainer), before)
+
+
+@pytest.mark.slow
+def test_a_condition_is_learnt() -> None:
+    """After a short run the generated picture is as red as its condition says: beside another condition, not it."""
+    recipe = replace(
+        TINY, images=12_000, width=0.2, batch=16, rate_generator=1e-3, rate_discriminator=1e-3, ema_images=500,
+        augment=Schedule(0, 0, 1), conditional=Schedule(1, 1, 1),
+    )  # fmt: skip
+    trainer = Trainer(recipe, garments(count=400))
+    while trainer.images < recipe.images:
+        trainer.step()
+    condition = torch.zeros(64, 64)
+    condition[:, 0] = torch.linspace(-1.5, 1.5, 64)  # red
+    z = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        made = trainer.averaged()(z, condition, torch.zeros(64, dtype=torch.int64))
+    red = ((made[:, 0] + 1).sum((1, 2)) / (made[:, 3] + 1).sum((1, 2))).numpy()
+    assert np.corrcoef(red, condition[:, 0].numpy())[0, 1] > 0.6
+
+
+def test_resumed_equals_straight(tmp_path: Path) -> None:
+    straight = Trainer(TINY, garments())
+    for _ in range(20):
+        straight.step()
+    first = Trainer(TINY, garments())
+    for _ in range(11):
+        first.step()
+    first.save(tmp_path / "state.pt")
+    second = Trainer(TINY, garments())
+    second.resume(tmp_path / "state.pt")
+    for _ in range(9):
+        second.step()
+    assert torch.equal(weights(straight), weights(second))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tests.gan.test_train import TINY, prior, garments
+from dataclasses import replace
+from persona.gan.run import run
+from persona.gan.train import Trainer
+trainer = Trainer(replace(TINY, images=100_000), garments())
+for figures in run(trainer, prior(), "none", Path({out!r}), every=1, save_seconds=0.0):
+    print(figures["images"], flush=True)
+"""
+
+
+def prior() -> Prior:
+    _, conditions, codes = shapes()
+    return Prior.fit(conditions, codes, len(NAMES))
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    script = KILLED.format(tests=str(Path(__file__).parents[2]), out=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(6):
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    killed = Trainer(replace(TINY, images=100_000), garments())
+    killed.resume(tmp_path / CHECKPOINT)
+    assert killed.images >= 5 * TINY.batch
+    straight = Trainer(replace(TINY, images=100_000), garments())
+    while straight.images < killed.images:
+        straight.step()
+    assert torch.equal(weights(straight), weights(killed))
+
+
+def test_a_run_logs_saves_and_ends(tmp_path: Path) -> None:
+    lines = list(run(Trainer(TINY, garments()), prior(), "none", tmp_path, every=2))
+    assert lines[-1]["images"] == 64
+    assert {"d_loss", "g_loss", "per_second"} <= set(lines[-1])
+    assert (tmp_path / "grid.png").exists()
+    assert list((tmp_path / "tensorboard").iterdir())
+    assert len((tmp_path / "figures.jsonl").read_text().splitlines()) == 4
+    assert list(run(Trainer(TINY, garments()), prior(), "none", tmp_path)) == []  # nothing left to do
+
+
+def test_growing_begins_with_the_smaller_nets_picture(tmp_path: Path) -> None:
+    small = Trainer(TINY, garments())
+    for _ in range(4):
+        small.step()
+    small.save(tmp_path / "small.pt")
+    large = Trainer(replace(TINY, size=64), garments(64))
+    large.grow_from(tmp_path / "small.pt")
+    z, c, k = torch.randn(3, 64), torch.randn(3, 64), torch.tensor([0, 1, 2])
+    with torch.no_grad():
+        little, big = small.average.eval()(z, c, k), large.average.eval()(z, c, k)
+    apart = torch.nn.functional.avg_pool2d(big, 2) - little
+    assert apart.abs().max() < 0.1
+    with pytest.raises(BadInput, match="cannot grow"):
+        Trainer(replace(TINY, size=64, width=0.2), garments(64)).grow_from(tmp_path / "small.pt")
+
+
+def test_another_recipe_is_refused(tmp_path: Path) -> None:
+    trainer = Trainer(TINY, garments())
+    trainer.save(tmp_path / "state.pt")
+    with pytest.raises(BadInput, match="batch 8 -> 16"):
+        Trainer(replace(TINY, batch=16), garments()).resume(tmp_path / "state.pt")
+
+
+def test_a_checkpoint_cut_short_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    Trainer(TINY, garments()).save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(BadInput, match="damaged checkpoint"):
+        Trainer(TINY, garments()).resume(path)
+
+
+def test_numbers_that_are_none_end_the_run_and_keep_the_last_good_state(tmp_path: Path) -> None:
+    trainer = Trainer(TINY, garments())
+    trainer.save(tmp_path / CHECKPOINT)
+    good = (tmp_path / CHECKPOINT).read_bytes()
+
+    def broken() -> None:
+        trainer.images += TINY.batch
+        trainer.figures = {"d_loss": torch.tensor(float("nan"))}
+
+    trainer.step = broken  # type: ignore[method-assign]
+    with pytest.raises(BadInput, match="not a number"):
+        list(run(trainer, prior(), "none", tmp_path, every=1))
+    assert (tmp_path / CHECKPOINT).read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rgba": np.zeros((3, 32, 32, 4), np.uint8)}, "at least 64"),
+        ({"rgba": np.zeros((96, 32, 32, 3), np.uint8)}, "side, side, 4"),
+        ({"rgba": np.full((96, 32, 32, 4), 7, np.uint8)}, "all the same"),
+        ({"conditions": np.full((96, 64), np.nan, np.float32)}, "conditions: row 0 is not finite"),
+        ({"categories": np.full(96, 9)}, "categories"),
+    ],
+)
+def test_bad_garments_are_named(change: dict[str, np.ndarray], message: str) -> None:
+    rgba, conditions, codes = shapes()
+    given = {"rgba": rgba, "conditions": conditions, "mirrored": conditions, "categories": codes, **change}
+    with pytest.raises(BadInput, match=message):
+        Garments(**given, names=NAMES, size=32)
