@@ -1,0 +1,33 @@
+"""The application factory: everything that answers HTTP, put together."""
+
+from __future__ import annotations
+
+from apiflask import APIFlask
+
+from persona.recommend import Recommender
+from persona.serve import docs, problems, security
+from persona.serve.api import api
+from persona.serve.gallery import gallery
+from persona.serve.health import health
+from persona.serve.pictures import pictures
+from persona.serve.service import Service
+from persona.settings import Settings, load_settings
+
+
+def create_app(settings: Settings | None = None, recommender: Recommender | None = None) -> APIFlask:
+    """The WSGI application. It answers at once; until its models are warm it says so with 503.
+
+    settings: read from the environment and persona.toml when None. recommender: one that is already open, for a program
+    that has one; otherwise it is opened in the background, and `app.extensions["persona"]` is the Service to wait on.
+    """
+    settings = settings or load_settings()
+    app = APIFlask("persona.serve", title="persona", version="1", docs_path=None)
+    app.config.update(docs.CONFIG)
+    security.protect(app, settings.home)
+    problems.register(app)
+    docs.register(app)
+    for blueprint in (api, pictures, health, gallery):
+        app.register_blueprint(blueprint)
+    app.extensions["persona"] = Service(settings, recommender)
+    app.extensions["persona"].start()
+    return app

@@ -1,0 +1,151 @@
+"""The OpenAPI 3.1 document at `/openapi.json`, made exact, and the same as a page at `/docs` that needs no network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from apiflask import APIFlask
+from flask import render_template
+
+from persona.serve.problems import MEDIA_TYPE, Problem
+
+Json = dict[str, Any]
+_PREFIX = "#/components/schemas/"
+_DESCRIPTION = (
+    "Ranked items, generated garments and an outfit for one user, with reasons. Store users and what they did, or send "
+    "an inline profile that is not stored. Errors are problem documents (RFC 9457) that name the field and the remedy."
+)
+CONFIG: dict[str, Any] = {
+    "OPENAPI_VERSION": "3.1.0",
+    "DESCRIPTION": _DESCRIPTION,
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "SERVERS": [{"url": "/"}],
+    "AUTO_SERVERS": False,  # would put the Host header of the first request into every answer
+    "AUTO_404_RESPONSE": False,
+    "AUTO_VALIDATION_ERROR_RESPONSE": False,  # problems are added below
+    "AUTO_OPERATION_ID": True,
+}
+_PROBLEMS = {
+    "400": "the body is not JSON",
+    "404": "there is none of that name",
+    "409": "a key was used before with other content; nothing was stored",
+    "413": "the body is larger than 1 MiB",
+    "415": "the body is not labelled as JSON",
+    "422": "a field is wrong; errors names each",
+    "503": "not ready yet, or the database does not answer: try again after Retry-After seconds",
+    "default": "any other problem",
+}
+
+
+def register(app: APIFlask) -> None:
+    """Serve the document and its page."""
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.spec_processor(exact)  # type: ignore[arg-type]  # a dict, as its SPEC_FORMAT is JSON
+
+    @app.get("/docs")
+    @app.doc(hide=True)
+    def docs() -> str:
+        """The OpenAPI document for people."""
+        spec: Any = app._get_spec("json")
+        return render_template("docs.html", spec=spec, operations=operations(spec), words=words, example=example)
+
+
+def exact(spec: Json) -> Json:
+    """What APIFlask leaves open: one component a model, required bodies, problem answers, short operation ids."""
+    spec = _plain_names(spec)
+    spec["components"]["schemas"].update(_problem_schemas())
+    for path, methods in spec["paths"].items():
+        for operation in methods.values():
+            operation["operationId"] = operation["operationId"].split("_", 2)[2]
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+            for status in _problems_of(path, operation):
+                operation["responses"][status] = _problem(_PROBLEMS[status])
+    picture = spec["paths"]["/i/{sha256}.webp"]["get"]["responses"]
+    picture["304"] = {"description": "the browser has it already"}
+    return spec
+
+
+def operations(spec: Json) -> list[Json]:
+    """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
+    order = ["recommend", "add_events", "put_user", "get_user", "delete_user", "picture"]
+    found = [
+        {"path": path, "method": method.upper(), **operation}
+        for path, methods in spec["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return sorted(found, key=lambda one: order.index(one["operationId"]) if one["operationId"] in order else 99)
+
+
+def words(schema: Json) -> list[tuple[str, str | None]]:
+    """A schema in a few words, as (text, name of the model it links to)."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix(_PREFIX)
+        return [(name, name)]
+    if "anyOf" in schema:
+        parts = [words(option) for option in schema["anyOf"]]
+        return [word for i, part in enumerate(parts) for word in ([(" or ", None)] if i else []) + part]
+    if schema.get("type") == "array":
+        return [("list of ", None), *words(schema.get("items", {}))]
+    if "enum" in schema or "const" in schema:
+        return [(" | ".join(json.dumps(value) for value in schema.get("enum", [schema.get("const")])), None)]
+    return [(f"{schema.get('type', 'anything')}{_limits(schema)}", None)]
+
+
+def example(operation: Json, address: str) -> str:
+    """A curl command that does the operation on the server at address."""
+    path = operation["path"].replace("{user_id}", "u1").replace("{sha256}", "5f0c...e1")
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if "example" not in content:
+        return f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
+    body = json.dumps(content["example"], indent=2)
+    return f"curl -X {operation['method']} {address}{path} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+
+
+def _limits(schema: Json) -> str:
+    low = schema.get("minimum", schema.get("minLength"))
+    high = schema.get("maximum", schema.get("maxLength"))
+    unit = " characters" if "maxLength" in schema else ""
+    if low is None and high is None:
+        return f" ({schema['format']})" if "format" in schema else ""
+    return f", {low if low is not None else ''} to {high}{unit}" if high is not None else f", from {low}"
+
+
+def _plain_names(spec: Json) -> Json:
+    """Components named `Parent.Child`, one for each parent, become one `Child`: they are the same model."""
+    schemas = spec["components"]["schemas"]
+    for name in [name for name in schemas if "." in name]:
+        schemas.setdefault(name.rpartition(".")[2], schemas[name])
+        del schemas[name]
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, list):
+            return [plain(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        return {key: _plain_reference(one) if key == "$ref" else plain(one) for key, one in part.items()}
+
+    renamed: Json = plain(spec)
+    return renamed
+
+
+def _plain_reference(reference: str) -> str:
+    return _PREFIX + reference.removeprefix(_PREFIX).rpartition(".")[2]
+
+
+def _problem_schemas() -> Json:
+    schema = Problem.model_json_schema(ref_template=_PREFIX + "{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _problems_of(path: str, operation: Json) -> list[str]:
+    statuses = ["400", "413", "415", "422"] if "requestBody" in operation else []
+    statuses += ["404"] if operation["parameters"] or path == "/v1/recommendations" else []
+    statuses += ["409"] if path == "/v1/events" else []
+    statuses += ["503"] if path != "/livez" else []
+    return [*sorted(statuses), "default"]
+
+
+def _problem(description: str) -> Json:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_PREFIX}Problem"}}}}

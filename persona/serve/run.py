@@ -1,0 +1,100 @@
+"""`serve(settings)`: Granian in front of the application, with workers that load their models after they have begun."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import multiprocessing
+import socket
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from persona.errors import BadInput
+from persona.settings import Settings
+from persona.store import Store
+
+if TYPE_CHECKING:  # only workers load the models' libraries
+    from apiflask import APIFlask
+
+REQUEST_THREADS = 4  # of a worker; torch's own threads are bounded apart from these
+IN_FLIGHT = 64  # requests that a worker takes on at once; more wait in the socket's queue
+SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is killed
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish the requests in flight. Prints the address.
+
+    Raises OutOfDate or BadInput at once, before a worker begins, if the database or the port cannot be used.
+    """
+    Store.open(settings.url).close()
+    multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
+    port = available_port(settings.host, settings.port)
+    server = Server(
+        "persona",
+        address=settings.host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=REQUEST_THREADS,
+        backpressure=IN_FLIGHT,
+        respawn_failed_workers=True,
+        workers_kill_timeout=SECONDS_TO_STOP,
+        log_level=LogLevels.warning,
+    )
+    server.on_startup(partial(_announce, settings.host, port))
+    server.serve(target_loader=partial(_application, settings), wrap_loader=False)
+
+
+def address(host: str, port: int) -> str:
+    """Where to point a browser on this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _announce(host: str, port: int) -> None:
+    """Print the address as soon as a worker listens there, and no earlier."""
+
+    def wait() -> None:
+        place = urlsplit(address(host, port))
+        while True:
+            try:
+                socket.create_connection((place.hostname or "", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        print(f"persona serves at {place.geturl()} (API: /docs)", flush=True)
+
+    threading.Thread(target=wait, name="persona-announce", daemon=True).start()
+
+
+def available_port(host: str, port: int) -> int:
+    """The port, or any free one for 0. Raises BadInput if another program has it, or the host is not ours."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)  # Granian shares its port (SO_REUSEPORT), so it would not notice another server there
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BadInput("port", f"{port} is in use by another program; choose another, or 0 for any") from error
+        field = "port" if error.errno == errno.EACCES else "host"
+        raise BadInput(field, f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _application(settings: Settings) -> APIFlask:
+    """What a worker does first."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("persona").setLevel(logging.INFO)
+
+    from persona.serve.app import create_app
+
+    return create_app(settings)

@@ -1,0 +1,125 @@
+"""The gallery in a real browser (Debian's chromium), on the real server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no browser test: playwright is not installed")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+PHONE, DESKTOP = (360, 740), (1280, 900)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The browser."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no browser test: there is no program `chromium` (Debian: apt install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
+def page(request: pytest.FixtureRequest, chromium: Any, shared_server: Any) -> Iterator[Any]:
+    """The first page of the real server; at the end nothing may have been complained of, or fetched from elsewhere."""
+    server = shared_server
+    width, height = request.param
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, base_url=server.address, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda failed: complaints.append(f"{failed.url} {failed.failure}"))
+    page.on("request", lambda sent: complaints.append(sent.url) if not sent.url.startswith(server.address) else None)
+    page.goto("/")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def fits(page: Any) -> bool:
+    """Whether nothing sticks out to the right."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def picks(page: Any) -> list[str]:
+    return list(page.eval_on_selector_all("[data-item]", "cards => cards.map(card => card.dataset.item)"))
+
+
+def test_choose_like_and_see_what_changed(page: Any) -> None:
+    assert fits(page)
+    page.get_by_role("link", name="Ana").click()
+    page.wait_for_url("**/for/demo-ana")
+    assert page.get_by_role("heading", level=1).inner_text() == "Ana"
+    before = picks(page)
+    assert len(before) == 12
+    assert fits(page)
+    page.wait_for_function("[...document.images].every(i => i.loading == 'lazy' || i.complete && i.naturalWidth)")
+
+    page.locator(f"[data-item='{before[0]}']").get_by_role("button", name="Like").click()
+    page.wait_for_url("**/for/demo-ana#picks")
+    after = picks(page)
+    new = [item for item in after if item not in before]
+    assert new
+    assert before[0] not in after
+    change = page.get_by_role("status")
+    assert "You liked" in change.inner_text()
+    assert f"{len(new)} of 12 picks" in change.inner_text()
+    assert change.get_by_role("listitem").first.inner_text().strip()
+    assert change.is_visible()
+    badge = page.locator(f"[data-item='{new[0]}']").get_by_text("new since your like")
+    assert badge.count() == 1
+    assert page.locator(f"[data-item='{new[0]}'] .reasons li").first.inner_text()
+    assert fits(page)
+
+
+def test_make_a_profile_by_touch_and_by_keyboard(page: Any) -> None:
+    green = page.get_by_role("group", name="green", exact=True)
+    green.locator("label:visible").click()  # like
+    assert page.get_by_role("radio", name="like green", exact=True).is_checked()
+    red = page.get_by_role("group", name="red", exact=True)
+    red.locator("label:visible").click()
+    red.locator("label:visible").click()  # dislike
+    assert page.get_by_role("radio", name="dislike red", exact=True).is_checked()
+    page.get_by_role("radio", name="navy: no preference").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("radio", name="like navy", exact=True).is_checked()
+    page.get_by_label("Name").fill("Mia")
+    page.get_by_role("button", name="Show my picks").click()
+    page.wait_for_url("**/for/mia.*")
+    assert page.get_by_role("heading", level=1).inner_text() == "Mia"
+    assert page.get_by_role("radio", name="like navy", exact=True).is_checked()
+    assert page.get_by_role("radio", name="dislike red", exact=True).is_checked()
+
+    page.get_by_role("group", name="pants", exact=True).locator("label:visible").click()
+    page.get_by_role("button", name="Update my picks").click()
+    page.wait_for_url("**#picks")
+    assert "You like pants." in page.get_by_role("status").inner_text()
+    page.get_by_text("Erase this profile").click()
+    page.get_by_role("button", name="Erase everything").click()
+    page.wait_for_url(lambda url: url.endswith("/"))
+    assert "was erased" in page.get_by_role("status").inner_text()
+
+
+def test_every_control_has_a_name_and_the_documentation_fits(page: Any) -> None:
+    for address in ("/", "/for/demo-ana", "/docs"):
+        page.goto(address)
+        assert fits(page)
+        nameless = page.evaluate(
+            "[...document.querySelectorAll('a, button, input:not([type=hidden]), select')].filter(e =>"
+            " !(e.ariaLabel || e.innerText || (e.labels && e.labels.length && e.labels[0].textContent))).length"
+        )
+        assert nameless == 0
+        small = page.eval_on_selector_all(
+            "button, .chip label", "all => all.filter(e => e.offsetWidth && e.offsetHeight < 32).map(e => e.innerText)"
+        )
+        assert small == []
