@@ -72,7 +72,8 @@ def sample(
     """Premultiplied pictures uint8 (n, size, size, 4) for conditions (n, 64), one category and one seed each.
 
     truncation: standard deviation of z; lower is safer and more alike. Each picture depends on its own condition,
-    category and seed alone, whatever stands beside it. Raises BadInput naming the field.
+    category and seed alone, but for single levels that a batch rounds otherwise: where the hash of a picture counts,
+    ask for one at a time. Raises BadInput naming the field.
     """
     n = len(conditions)
     if conditions.shape != (n, CONDITION) or not np.isfinite(conditions).all():

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, NotFound
 from persona.store.bulk import existing, replace
@@ -25,11 +26,15 @@ class Items(Database):
     """The catalogue's part of the store."""
 
     def put_items(self, items: Iterable[Item]) -> int:
-        """Store items in one transaction, each in place of what is known under its id; returns how many."""
+        """Store items in one transaction, each in place of what is known under its id; returns how many.
+
+        Content vectors of items whose picture is another one now are dropped, since they were made from the old one.
+        """
         count = 0
         with self._writing(alone=True) as session:
             for part in batches(items):
                 rows = {item.id: _row(item, datetime.now(UTC)) for item in part}
+                _drop_vectors_of_changed(session, rows)
                 replace(session, ItemRow.__table__, list(rows.values()), keep=["created_at"])
                 count += len(part)
         return count
@@ -88,6 +93,12 @@ class Items(Database):
         with self._reading() as session:
             rows = session.execute(query.order_by(ItemVectorRow.item_id)).all()
         return [row.item_id for row in rows], unpack([row.vector for row in rows])
+
+
+def _drop_vectors_of_changed(session: Session, rows: dict[str, dict[str, Any]]) -> None:
+    before = session.execute(select(ItemRow.id, ItemRow.picture).where(ItemRow.id.in_(list(rows))))
+    changed = [name for name, picture in before if rows[name]["picture"] != picture]
+    session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_id.in_(changed)))
 
 
 def _row(item: Item, now: datetime) -> dict[str, Any]:

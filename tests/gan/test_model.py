@@ -47,7 +47,7 @@ def test_a_picture_depends_on_its_own_seed_alone(model: GarmentModel) -> None:
     together = sample(model, conditions, names, seeds)
     for i in (0, 7, 20):
         alone = sample(model, conditions[i : i + 1], names[i : i + 1], seeds[i : i + 1])[0]
-        assert np.array_equal(alone, together[i])
+        assert np.abs(alone.astype(int) - together[i]).max() <= 1  # a batch may round a level otherwise
     assert not np.array_equal(together[0], sample(model, conditions[:1], names[:1], [11])[0])
 
 

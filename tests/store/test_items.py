@@ -54,6 +54,15 @@ def test_an_unknown_item(store: Store) -> None:
         store.get_item("none")
 
 
+def test_a_new_picture_drops_the_vectors_made_from_the_old_one(store: Store) -> None:
+    store.put_items([FULL, BARE])
+    store.put_item_vectors("visual-64@1", [FULL.id, BARE.id], np.ones((2, 4), np.float32))
+    store.put_items(
+        [FULL.model_copy(update={"title": "the same picture"}), BARE.model_copy(update={"picture": "b" * 64})]
+    )
+    assert store.item_vectors("visual-64@1")[0] == [FULL.id]
+
+
 def test_vectors_come_back_as_they_were(filled: Store) -> None:
     vectors = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     filled.put_item_vectors("visual-64@1", ["i3", "i1", "i2"], vectors)

@@ -1,0 +1,6 @@
+"""The service itself: one request in, ranked and generated results with reasons out."""
+
+from persona.recommend.recommender import Recommender
+from persona.recommend.types import Recommendation, RecommendationRequest
+
+__all__ = ["Recommendation", "RecommendationRequest", "Recommender"]

@@ -1,0 +1,198 @@
+"""Puts an outfit together for one person under one taste mode, draws its flat-lay and stores both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import get_args
+
+import numpy as np
+
+from persona.catalog.measure import seasons_of
+from persona.catalog.pictures import Pictures
+from persona.recommend.catalogue import Mask
+from persona.recommend.flatlay import flat_lay
+from persona.recommend.garments import Atelier, Garment
+from persona.recommend.keeping import keep
+from persona.recommend.memo import Memo
+from persona.recommend.outfit import SHAPES, SHORTLIST, SLOT_OF, Candidate, Choice, choose, shapes
+from persona.recommend.ranking import Standing
+from persona.recommend.seeds import derive, digest
+from persona.recommend.types import SCORE_DIGITS, Outfit, OutfitPiece, RecommendationRequest, Slot, picture_url
+from persona.store import Store
+from persona.store.records import Category, Generation
+from persona.taste.rank import best
+from persona.taste.table import FACET_CODES
+
+FLAT_LAY = "flat-lay@1"  # what made an outfit's picture, as recorded with it; raised when the layout changes
+BOLDNESS = 0.4  # temperature of the mode that an outfit is built around: surer of being liked than single things
+_KEPT_LAID = 4096  # flat-lays remembered by their pieces' pictures: hashes only
+
+Slots = dict[Slot, list[Candidate]]
+_CATEGORIES_OF: dict[Slot, list[Category]] = {
+    slot: [name for name in get_args(Category) if SLOT_OF.get(name) == slot] for slot in dict.fromkeys(SLOT_OF.values())
+}
+
+
+class Dresser:
+    """Chooses, draws and stores outfits. Safe to share between threads."""
+
+    def __init__(self, atelier: Atelier, pictures: Pictures, store: Store) -> None:
+        self._atelier, self._pictures, self._store = atelier, pictures, store
+        self._laid: Memo[tuple[tuple[Slot, str], ...], str] = Memo(_KEPT_LAID)
+
+    def dress(self, standing: Standing, made: Sequence[Garment] = ()) -> Choice | None:
+        """The best outfit around one thing that the person likes; None where a slot can be filled in no way.
+
+        That thing is a taste mode drawn by the seed: in its slot only the items nearest to it are tried. made: this
+        answer's generated garments; they take the place of real ones when only those were asked for.
+        """
+        request, catalogue, seed = standing.request, standing.catalogue, derive(standing.seed, "outfit")
+        allowed = standing.allowed & catalogue.pictured
+        vector = standing.reading.vector
+        modes = self._atelier.modes(vector, catalogue, allowed, 1, seed, request.category, BOLDNESS)
+        candidates = _real(standing, allowed)
+        around = SLOT_OF.get(modes[0].category if modes else request.category or "")
+        if modes and around:
+            near = [row for row in modes[0].items if allowed[row]]
+            candidates[around] = [_from_row(row, around, standing) for row in near] or candidates[around]
+        if request.mode == "generate":
+            candidates |= _from_garments(made, standing)
+        wanted = shapes(request.season, around)
+        if not any(all(candidates[slot] for slot in shape) for shape in wanted):
+            self._fill(candidates, wanted, standing, seed)
+        return choose(candidates, wanted) or choose(candidates, SHAPES)  # better without an outer layer than none
+
+    def lay_out(self, choice: Choice, standing: Standing) -> Outfit:
+        """Draw and store the flat-lay of a choice, as a generated picture that can be liked like any other.
+
+        Being a generation of the user's, it is also erased with the user.
+        """
+        pieces, picture = tuple(_as_piece(piece) for piece in choice.pieces), self._draw(choice)
+        user_id, seed = standing.reading.person.user_id, standing.seed
+        vector = np.mean([piece.vector for piece in choice.pieces], axis=0, keepdims=True)
+        prior = np.mean([piece.prior for piece in choice.pieces], keepdims=True)
+        (reasons,) = standing.reasons(vector, prior.astype(np.float32))
+        generation = Generation(
+            id=f"o-{digest(user_id, FLAT_LAY, seed, picture)[:32]}",
+            picture=picture,
+            user_id=user_id,
+            model=FLAT_LAY,
+            condition_digest=digest([piece.item_id or piece.generation_id for piece in pieces]),
+            seed=seed,
+            category=pieces[0].category,
+            reasons=reasons,
+            created_at=datetime.now(UTC),
+        )
+        if not self._store.generation_features([generation.id]):
+            feature = np.mean([piece.feature for piece in choice.pieces], axis=0, keepdims=True)
+            keep(self._store, self._pictures, [generation], feature)
+        return Outfit(
+            generation_id=generation.id,
+            pieces=pieces,
+            picture=picture,
+            harmony=choice.rule,
+            harmony_score=round(choice.harmony, 4),
+            reasons=reasons,
+            url=picture_url(picture),
+        )
+
+    def _draw(self, choice: Choice) -> str:
+        """sha256 of the flat-lay's file, which is drawn unless it is remembered and still there."""
+        key = tuple((piece.slot, piece.picture) for piece in choice.pieces)
+
+        def draw() -> str:
+            return self._pictures.put(flat_lay({slot: self._pictures.get(sha) for slot, sha in key}))
+
+        picture = self._laid.get(key, draw)
+        return picture if picture in self._pictures else draw()
+
+    def _fill(self, candidates: Slots, wanted: Sequence[tuple[Slot, ...]], standing: Standing, seed: int) -> None:
+        """Generate what the catalogue lacks, for the shape that lacks least."""
+        shape = min(wanted, key=lambda slots: sum(not candidates[slot] for slot in slots))
+        catalogue, reading = standing.catalogue, standing.reading
+        for slot in shape:
+            category = None if candidates[slot] else self._category(slot, standing.request)
+            if category is not None:
+                allowed = catalogue.shown & catalogue.pictured
+                wishes = self._atelier.wishes(reading.vector, catalogue, allowed, 1, derive(seed, slot), category)
+                garments = self._atelier.draw(wishes)
+                reasons = standing.reasons(np.stack([garment.vector for garment in garments]))
+                candidates |= _from_garments(self._atelier.keep(garments, reading.person.user_id, reasons), standing)
+
+    def _category(self, slot: Slot, request: RecommendationRequest) -> Category | None:
+        """What to generate for a slot: the category asked for, else one for the season, else any that can be drawn."""
+        fitting = [name for name in _CATEGORIES_OF[slot] if name in self._atelier.generator.categories]
+        if request.category in fitting:
+            return request.category
+        in_season = [name for name in fitting if request.season is None or request.season in seasons_of(name)]
+        return next(iter(in_season or fitting), None)
+
+
+def _real(standing: Standing, allowed: Mask) -> Slots:
+    """The best real items of each slot; in the slot of the category asked for, only of that category."""
+    category = standing.request.category
+    asked = SLOT_OF.get(category or "")
+    found: Slots = {}
+    for slot, names in _CATEGORIES_OF.items():
+        codes = [FACET_CODES["category"][name] for name in names if slot != asked or name == category]
+        rows = np.flatnonzero(allowed & np.isin(standing.catalogue.table.category, codes))
+        found[slot] = [_from_row(row, slot, standing) for row in best(standing.scores, SHORTLIST, rows)[0].tolist()]
+    return found
+
+
+def _from_row(row: int, slot: Slot, standing: Standing) -> Candidate:
+    catalogue, score = standing.catalogue, float(standing.scores[row])
+    item = catalogue.table.items[row]
+    assert item.picture is not None  # as `Catalogue.pictured` says
+    return Candidate(
+        slot=slot,
+        category=item.category,
+        picture=item.picture,
+        score=score,
+        fit=standing.fit(score),
+        lab=item.lab,
+        colour=item.colour,
+        generated=item.rights.generated,
+        feature=catalogue.table.features[row],
+        vector=catalogue.vectors[row],
+        prior=float(catalogue.prior[row]),
+        item_id=item.id,
+    )
+
+
+def _from_garments(made: Sequence[Garment], standing: Standing) -> Slots:
+    """Stored generated garments by slot, best first."""
+    found: Slots = {}
+    for garment in sorted(made, key=lambda garment: -standing.score(garment.vector)):
+        slot, score = SLOT_OF.get(garment.wish.category), standing.score(garment.vector)
+        if slot is not None:
+            candidate = Candidate(
+                slot=slot,
+                category=garment.wish.category,
+                picture=garment.picture,
+                score=score,
+                fit=standing.fit(score),
+                lab=garment.measures.lab,
+                colour=garment.measures.colour,
+                generated=True,
+                feature=garment.feature,
+                vector=garment.vector,
+                generation_id=garment.id,
+            )
+            found.setdefault(slot, []).append(candidate)
+    return found
+
+
+def _as_piece(piece: Candidate) -> OutfitPiece:
+    return OutfitPiece(
+        slot=piece.slot,
+        item_id=piece.item_id,
+        generation_id=piece.generation_id,
+        category=piece.category,
+        colour=piece.colour,
+        picture=piece.picture,
+        generated=piece.generated,
+        score=round(piece.score, SCORE_DIGITS),
+        url=picture_url(piece.picture),
+    )

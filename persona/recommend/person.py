@@ -1,0 +1,78 @@
+"""Who is asked for: a stored user, or one that came with the request. From here on the two are treated alike."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from persona.errors import BadInput, NotFound
+from persona.recommend.seeds import digest
+from persona.recommend.types import RecommendationRequest
+from persona.store import Store
+from persona.store.records import Event, Profile
+
+LONGEST_MEMORY = 1000  # events in which a user's last word on an item is looked for
+_KEEPS = ("like", "save", "cart", "purchase")
+_REFUSES = ("dislike", "hide")
+
+
+@dataclass(frozen=True)
+class Person:
+    """events: oldest first. watermark: of the last stored event that counts, 0 for an inline user.
+
+    personal: False for a user who has refused personalisation: then nothing but hidden items is taken from the history.
+    """
+
+    user_id: str | None
+    profile: Profile
+    events: Sequence[Event]
+    watermark: int
+    personal: bool
+
+    @property
+    def name(self) -> str:
+        """What seeds are derived from: the id of a stored user; of an inline one, all that is known."""
+        if self.user_id is not None:
+            return self.user_id
+        done = [(event.item_id, event.generation_id, event.type, event.at.isoformat()) for event in self.events]
+        return digest(self.profile.model_dump(mode="json"), done)
+
+    def last_words(self) -> tuple[set[str], set[str]]:
+        """Ids of items and generations (kept, refused), by what the user last said of each. A view says nothing."""
+        words: dict[str, str] = {}
+        for event in self.events:
+            if event.type != "view":
+                words[event.item_id or event.generation_id or ""] = event.type
+        kept = {name for name, word in words.items() if word in _KEEPS}
+        return kept, {name for name, word in words.items() if word in _REFUSES}
+
+
+def stored_person(store: Store, user_id: str) -> Person:
+    """A user of the store. Raises NotFound."""
+    try:
+        profile = store.get_user(user_id)
+    except NotFound as error:
+        remedy = f"put the user first (PUT /v1/users/{user_id}), or send `profile` in place of `user_id`"
+        raise NotFound(f"user_id: there is no user {user_id!r}; {remedy}") from error
+    watermark = store.event_watermark(user_id)  # read before the events: one that arrives in between counts next time
+    events = store.history(user_id, limit=LONGEST_MEMORY)
+    return Person(user_id, profile, events, watermark, profile.consents.get("personalisation", True))
+
+
+def inline_person(request: RecommendationRequest) -> Person:
+    """The user that a request describes. Nothing of it is looked up or stored."""
+    assert request.profile is not None
+    profile = request.profile.as_profile("inline")
+    events = [event.as_event(profile.id, number) for number, event in enumerate(request.history or ())]
+    return Person(None, profile, sorted(events, key=lambda event: event.at), 0, True)
+
+
+def check_known(request: RecommendationRequest, items: Container[str], generations: Container[str]) -> None:
+    """Raise BadInput, naming its place, for the first event of an inline history on something that does not exist."""
+    for number, event in enumerate(request.history or ()):
+        item, generation = event.item_id, event.generation_id
+        if item is not None and item not in items:
+            raise BadInput(f"history.{number}.item_id", f"the catalogue has no item {item!r}; leave the event out")
+        if generation is not None and generation not in generations:
+            field, remedy = f"history.{number}.generation_id", "leave the event out"
+            raise BadInput(field, f"there is no generated picture {generation!r}; {remedy}")

@@ -1,0 +1,135 @@
+"""Where every item stands for one person, which of them the person sees, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona.recommend.catalogue import Catalogue, Mask
+from persona.recommend.reading import Reading
+from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
+from persona.store.records import Reason
+from persona.taste.rank import best, score
+from persona.taste.reasons import POPULAR, Causes, reasons_for
+from persona.taste.table import Codes, Floats
+
+EXPLORATION = 0.5  # scale of the Gumbel noise on log popularity: 0 shows the popular only, 2 nearly anything
+EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
+REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
+
+OF_NOBODYS = Reason(kind="explore", text="made for nobody: personalisation is switched off for you", weight=1.0)
+
+Reasons = tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A request, with all that is needed to answer it.
+
+    scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all. kept: bool (n,), what the
+    person has liked, saved or bought already. causes: what the taste came from; None where none is known or wanted.
+    """
+
+    request: RecommendationRequest
+    reading: Reading
+    catalogue: Catalogue
+    seed: int
+    scores: Floats
+    allowed: Mask
+    kept: Mask
+    causes: Causes | None
+
+    def score(self, vector: Floats) -> float:
+        """Score of something outside the catalogue by its item vector (d,), as if it were of average popularity."""
+        return float(vector @ self.reading.vector)
+
+    def fit(self, score: float) -> float:
+        """A score in standard deviations above the person's mean over the catalogue."""
+        return float((score - self.scores.mean()) / max(float(self.scores.std()), 1e-6)) if len(self.scores) else 0.0
+
+    def reasons(self, vectors: Floats, prior: Floats | None = None) -> list[Reasons]:
+        """Reasons for item vectors (m, d); none where none are wanted.
+
+        prior: what popularity adds to each, (m,); None for generated garments, which nobody knows yet.
+        """
+        if not self.request.explain:
+            return [()] * len(vectors)
+        if self.causes is not None:
+            return reasons_for(self.causes, vectors, self.catalogue.mean, self.catalogue.table, prior)
+        refused = OF_NOBODYS if prior is None else REFUSED
+        return [(EXPLORE if self.reading.person.personal else refused,)] * len(vectors)
+
+
+def rank(standing: Standing) -> tuple[RankedItem, ...]:
+    """The real items of the answer, best first, with reasons."""
+    rows = _rows(standing)
+    catalogue = standing.catalogue
+    reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows])
+    if standing.request.explain and standing.reading.cold_start == "popularity":
+        reasons = _popular_or_explored(rows, standing)
+    return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
+
+
+def scores_for(reading: Reading, catalogue: Catalogue, seed: int) -> Floats:
+    """Scores float32 (n,) of the catalogue for a person: taste and popularity.
+
+    Where no taste is known that is popularity alone, explored with seeded Gumbel noise (which is to draw by the softmax
+    of the scores); not explored for a person who refused to be learned about.
+    """
+    scores = score(reading.vector, catalogue.vectors, catalogue.prior)
+    if reading.cold_start == "popularity" and reading.person.personal:
+        noise = np.random.default_rng([seed, 3]).gumbel(scale=EXPLORATION, size=len(scores))
+        scores = scores + noise.astype(np.float32)
+    return scores
+
+
+def stand(
+    request: RecommendationRequest, reading: Reading, catalogue: Catalogue, seed: int, causes: Causes | None
+) -> Standing:
+    """Score the catalogue for a person, and tell what may be shown. What was last disliked or hidden may not."""
+    kept, refused = reading.person.last_words()
+    allowed = catalogue.shown & catalogue.without(refused | set(request.exclude))
+    if request.season is not None:
+        allowed &= catalogue.seasons[request.season]
+    scores = scores_for(reading, catalogue, seed)
+    return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes)
+
+
+def _rows(standing: Standing) -> Codes:
+    """Rows of the best items, best first. What the person has already comes last, and only when the rest runs out."""
+    allowed, count = standing.allowed, standing.request.count
+    if standing.request.category is not None:
+        allowed = allowed & standing.catalogue.of_category(standing.request.category)
+    kept = standing.kept & standing.reading.person.personal
+    new, _ = best(standing.scores, count, np.flatnonzero(allowed & ~kept))
+    again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
+    return np.concatenate([new, again])
+
+
+def _popular_or_explored(rows: Codes, standing: Standing) -> list[Reasons]:
+    """Popular is what would be here without exploration too."""
+    if not standing.reading.person.personal:
+        return [(REFUSED,)] * len(rows)
+    catalogue = standing.catalogue
+    bought = np.flatnonzero(standing.allowed & (catalogue.table.popularity > 0))
+    popular = set(best(catalogue.prior, len(rows), bought)[0].tolist())
+    return [(POPULAR,) if row in popular else (EXPLORE,) for row in rows.tolist()]
+
+
+def _item(row: int, place: int, standing: Standing, reasons: Sequence[Reason]) -> RankedItem:
+    item = standing.catalogue.table.items[row]
+    return RankedItem(
+        item_id=item.id,
+        rank=place + 1,
+        score=round(float(standing.scores[row]), SCORE_DIGITS),
+        category=item.category,
+        colour=item.colour,
+        title=item.title,
+        picture=item.picture,
+        generated=item.rights.generated,
+        licence=item.rights.licence,
+        reasons=tuple(reasons),
+        url=picture_url(item.picture) if item.picture else None,
+    )

@@ -1,0 +1,73 @@
+"""What the taste model makes of a person: one vector, kept in the store until something new is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from persona.recommend.catalogue import Catalogue
+from persona.recommend.person import Person
+from persona.recommend.seeds import statements_digest
+from persona.recommend.types import ColdStart
+from persona.store import Store
+from persona.taste.history import LONGEST, HistoryEntry, history_of
+from persona.taste.model import TasteModel
+from persona.taste.reasons import Causes, causes_of
+from persona.taste.table import Floats
+
+Generations = Mapping[str, tuple[Floats, int]]
+"""Generated pictures by id: content vector (64,) and category code."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from."""
+
+    person: Person
+    vector: Floats
+    history: Sequence[HistoryEntry]
+    cold_start: ColdStart
+
+    @property
+    def key(self) -> tuple[str, int, str, int]:
+        """What the vector depends on, besides the models and the catalogue."""
+        return self.person.name, self.person.watermark, statements_digest(self.person.profile), len(self.history)
+
+    def causes(self, taste: TasteModel, catalogue: Catalogue) -> Causes:
+        """Everything that the vector came from, each with its part of it."""
+        return causes_of(taste, self.person.profile, self.history, catalogue.table)
+
+
+def read_person(
+    person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, generations: Generations
+) -> Reading:
+    """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
+    if not person.personal:
+        return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
+    history = history_of(person.events, catalogue.table, generations)[-LONGEST:]
+    stated = any(preference.weight for preference in person.profile.preferences)
+    if not history and not stated:
+        return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
+    vector = _vector(person, history, catalogue, taste, store)
+    return Reading(person, vector, history, "none" if history else "profile")
+
+
+def _vector(
+    person: Person, history: Sequence[HistoryEntry], catalogue: Catalogue, taste: TasteModel, store: Store
+) -> Floats:
+    """Preferences and the item vectors can change without an event, so what a vector was made from is compared too."""
+    if person.user_id is None:
+        return taste.encode(person.profile, history, catalogue.table)
+    made_from = {
+        "statements": statements_digest(person.profile),
+        "events": len(history),
+        "features": catalogue.table.feature_version,
+    }
+    stored = store.get_condition(person.user_id, taste.version)
+    if stored is not None and stored.watermark == person.watermark and stored.made_from == made_from:
+        return np.asarray(stored.vector, np.float32)
+    vector = taste.encode(person.profile, history, catalogue.table)
+    store.put_condition(person.user_id, taste.version, person.watermark, vector, made_from)
+    return vector

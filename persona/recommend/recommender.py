@@ -1,0 +1,235 @@
+"""The service itself: one request in, ranked and generated results with reasons out. Every door calls this."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from persona.catalog.pictures import Pictures
+from persona.errors import NotFound, OutOfDate
+from persona.gan import GarmentModel
+from persona.recommend.catalogue import Catalogue, load_catalogue
+from persona.recommend.dressing import Dresser
+from persona.recommend.garments import Atelier, Garment
+from persona.recommend.memo import Memo
+from persona.recommend.person import Person, check_known, inline_person, stored_person
+from persona.recommend.ranking import Standing, rank, stand
+from persona.recommend.reading import read_person
+from persona.recommend.seeds import derive, digest
+from persona.recommend.types import (
+    SCORE_DIGITS,
+    GeneratedItem,
+    Recommendation,
+    RecommendationRequest,
+    picture_url,
+)
+from persona.settings import Settings
+from persona.store import Store
+from persona.store.records import ModelVersion, Reason
+from persona.taste.model import TasteModel
+from persona.taste.reasons import Causes
+from persona.taste.table import FACET_CODES, Floats, ItemTable
+from persona.taste.visual import VisualNetwork
+
+KEPT_CAUSES = 256  # people whose reasons are remembered, up to 64 KiB each
+KEPT_GENERATIONS = 50_000  # liked pictures whose content vectors are remembered, a third of a KiB each
+LOOK_EVERY = 10.0  # seconds between looks for newly imported items
+VISUAL, TASTE, GENERATOR = "visual-64", "taste-garment", "garment-64"  # model folders
+
+
+class Recommender:
+    """Answers requests from the store, the pictures and three models. Safe to share between threads.
+
+    The catalogue and its popularity are a snapshot; `refresh` takes a new one, and so does a change in the number of
+    items, within seconds. Profiles and events are read anew for every answer, so a new event changes the next one.
+    """
+
+    def __init__(
+        self, store: Store, pictures: Pictures, visual: VisualNetwork, taste: TasteModel, generator: GarmentModel
+    ) -> None:
+        _check_one_space(visual, taste, generator)
+        self.store, self.pictures = store, pictures
+        self._visual, self._taste, self._generator = visual, taste, generator
+        self._atelier = Atelier(generator, visual, taste, pictures, store)
+        self._dresser = Dresser(self._atelier, pictures, store)
+        self._generations: dict[str, tuple[Floats, int]] = {}
+        self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
+        self._refreshing, self._looked, self._counted = threading.Lock(), time.monotonic(), store.count_items()
+        self._catalogue = load_catalogue(store, pictures, visual, taste)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Recommender:
+        """Open the store and load the models. Content vectors that items lack are made now, with a progress bar.
+
+        Raises OutOfDate for a database before a migration and for models that do not fit together, NotFound for a model
+        folder that is not there.
+        """
+        store, device = Store.open(settings.url), _device(settings.device)
+        visual = VisualNetwork.load(settings.models / VISUAL).to(device)
+        taste = TasteModel.load(settings.models / TASTE)
+        generator = GarmentModel.load(settings.models / GENERATOR, device)
+        _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
+        return cls(store, Pictures(settings.pictures), visual, taste, generator)
+
+    @property
+    def table(self) -> ItemTable:
+        """The catalogue as it was last read."""
+        return self._catalogue.table
+
+    def refresh(self) -> None:
+        """Read the catalogue and its popularity anew; answers under way are finished on the old one."""
+        with self._refreshing:
+            self._counted = self.store.count_items()
+            self._catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)
+
+    def recommend(self, request: RecommendationRequest) -> Recommendation:
+        """Answer a request. The same user, watermark, models and seed give the same answer.
+
+        Of an inline user nothing is stored but the pictures made for the answer, each with a generation of nobody's, so
+        that they can be shown and liked. Raises NotFound for an unknown user, BadInput for an inline history on things
+        that do not exist.
+        """
+        person = inline_person(request) if request.user_id is None else stored_person(self.store, request.user_id)
+        standing = self._stand(request, person)
+        items = rank(standing) if request.mode != "generate" else ()
+        made = self._make(standing) if request.mode != "retrieve" else []
+        choice = self._dresser.dress(standing, made) if request.outfit else None
+        return Recommendation(
+            rec_id=self._rec_id(request, standing),
+            user_id=person.user_id,
+            taste_model=self._taste.version,
+            generator_model=self._generator.version,
+            watermark=person.watermark,
+            seed=standing.seed,
+            items=items,
+            generated=_generated(made, standing, self._generator.version),
+            outfit=self._dresser.lay_out(choice, standing) if choice else None,
+            cold_start=standing.reading.cold_start,
+        )
+
+    def erase(self, user_id: str) -> None:
+        """Erase a user: profile, events, vectors, generations, and pictures that nobody else's refer to.
+
+        Raises NotFound.
+        """
+        pictures = self.store.delete_user(user_id)
+        self._generations = {}
+        self._causes.clear()
+        self._atelier.forget()
+        for picture in pictures:
+            self.pictures.remove(picture)
+
+    def _stand(self, request: RecommendationRequest, person: Person) -> Standing:
+        catalogue, generations = self._catalogue_for(person), self._generations_of(person)
+        check_known(request, catalogue.table.index, generations)
+        reading = read_person(person, catalogue, self._taste, self.store, generations)
+        wanted = request.explain and reading.cold_start != "popularity"
+        key = (catalogue.number, *reading.key)
+        causes = self._causes.get(key, lambda: reading.causes(self._taste, catalogue)) if wanted else None
+        seed = request.seed
+        if seed is None:
+            seed = derive(person.name, person.watermark, self._taste.version, self._generator.version)
+        return stand(request, reading, catalogue, seed, causes)
+
+    def _make(self, standing: Standing) -> list[Garment]:
+        """Garments for the person's taste modes, stored, best first."""
+        request, reading, catalogue = standing.request, standing.reading, standing.catalogue
+        allowed, seed = standing.allowed & catalogue.pictured, derive(standing.seed, "modes")
+        wishes = self._atelier.wishes(reading.vector, catalogue, allowed, request.generate, seed, request.category)
+        drawn = sorted(self._atelier.draw(wishes), key=lambda garment: -standing.score(garment.vector))
+        return self._atelier.keep(drawn, reading.person.user_id, _reasons(drawn, standing))
+
+    def _catalogue_for(self, person: Person) -> Catalogue:
+        """The snapshot; a new one at once when the person did something with an item that was imported since.
+
+        Otherwise an import shows up by the number of items, looked at every now and then, without anybody waiting.
+        """
+        if time.monotonic() - self._looked > LOOK_EVERY:
+            self._looked = time.monotonic()
+            if self.store.count_items() != self._counted and not self._refreshing.locked():
+                threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
+        known = self.table.index
+        unknown = [event.item_id for event in person.events if event.item_id and event.item_id not in known]
+        if unknown and self._imported_since(unknown[-1]):
+            self.refresh()
+        return self._catalogue
+
+    def _imported_since(self, item_id: str) -> bool:
+        try:
+            return self.store.get_item(item_id).domain == "garment"
+        except NotFound:
+            return False
+
+    def _generations_of(self, person: Person) -> dict[str, tuple[Floats, int]]:
+        """Content vector and category of the generated pictures that a person did something with."""
+        names = [event.generation_id for event in person.events if event.generation_id]
+        if len(self._generations) > KEPT_GENERATIONS:
+            self._generations = {}
+        known = self._generations
+        new = self.store.generation_features({name for name in names if name not in known})
+        for name, feature in new.items():
+            known[name] = feature, FACET_CODES["category"][self.store.get_generation(name).category]
+        return {name: known[name] for name in names if name in known}
+
+    def _rec_id(self, request: RecommendationRequest, standing: Standing) -> str:
+        person, models = standing.reading.person, (self._taste.version, self._generator.version)
+        asked = request.model_dump(mode="json", exclude={"profile", "history", "seed"})
+        return f"r-{digest(asked, person.name, person.watermark, models, standing.seed)[:32]}"
+
+
+def _reasons(garments: Sequence[Garment], standing: Standing) -> list[tuple[Reason, ...]]:
+    return standing.reasons(np.stack([garment.vector for garment in garments])) if garments else []
+
+
+def _generated(garments: Sequence[Garment], standing: Standing, model: str) -> tuple[GeneratedItem, ...]:
+    return tuple(
+        GeneratedItem(
+            generation_id=garment.id,
+            rank=place + 1,
+            score=round(standing.score(garment.vector), SCORE_DIGITS),
+            category=garment.wish.category,
+            colour=garment.measures.colour,
+            picture=garment.picture,
+            seed=garment.wish.seed,
+            model=model,
+            condition_digest=garment.wish.digest,
+            reasons=reasons,
+            url=picture_url(garment.picture),
+        )
+        for place, (garment, reasons) in enumerate(zip(garments, _reasons(garments, standing)))
+    )
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _register(store: Store, models: Path, loaded: dict[str, str]) -> None:
+    """Enter the loaded models, kind to name@version, in the store's register where they are not in it yet."""
+    known = {(model.name, model.version) for model in store.models()}
+    for kind, full_name in loaded.items():
+        name, _, version = full_name.partition("@")
+        if (name, version) not in known:
+            metrics = json.loads((models / name / "metrics.json").read_text())
+            now = datetime.now(UTC)
+            store.put_model(ModelVersion(name=name, version=version, kind=kind, metrics=metrics, registered_at=now))
+
+
+def _check_one_space(visual: VisualNetwork, taste: TasteModel, generator: GarmentModel) -> None:
+    """The taste model and the generator must both have been trained on content vectors of this visual network."""
+    trained_on = {TASTE: taste.config.feature_version, GENERATOR: generator.visual}
+    for name, version in trained_on.items():
+        if version and version != visual.version:
+            raise OutOfDate(
+                f"{name}: was trained on content vectors of {version}, {VISUAL} is {visual.version}; train it again "
+                "(`persona train`), or put back the visual network that it was trained on"
+            )
