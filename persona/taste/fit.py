@@ -1,0 +1,240 @@
+"""From data to a shipped taste model: the caller of the training loop, which logs, saves, resumes and evaluates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from persona.catalog.split import held_out
+from persona.errors import BadInput
+from persona.store import Store
+from persona.store.records import Profile
+from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
+from persona.taste.history import HistoryEntry, history_of
+from persona.taste.simulate import DEFAULT as SIMULATOR
+from persona.taste.simulate import Simulator, simulate
+from persona.taste.table import ItemTable
+from persona.taste.train import DEFAULT as TRAINING
+from persona.taste.train import TrainSettings, TrainState, begin, train
+from persona.taste.users import Users
+from persona.taste.wardrobe import wardrobes
+
+Log = Callable[[int, dict[str, float]], None]
+CHECKPOINT, FIGURES = "checkpoint.safetensors", "log.jsonl"
+SAVE_EVERY = 100  # steps
+LOG_EVERY = 20  # steps
+
+
+def train_from_store(
+    store: Store | None,
+    table: ItemTable,
+    out: Path,
+    *,
+    settings: TrainSettings = TRAINING,
+    simulated: int = 10_000,
+    simulator: Simulator = SIMULATOR,
+    evaluated: int = 1000,
+    keep_ids: bool = False,
+    run: Path | None = None,
+    log: Log | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train a taste model for this catalogue, evaluate it, write it to the model folder `out` and return its metrics.
+
+    It learns from so many simulated users, from the real wardrobes among the items (less those of held-out owners, on
+    which it is evaluated), and from the stored users who consented to training. run: a folder for the checkpoint and
+    log.jsonl; a run that was stopped goes on from there. log: called with (step, figures) as it goes, for TensorBoard.
+    evaluated: how many simulated users to evaluate on. keep_ids: keep the embeddings of this catalogue's items; without
+    them the model reads any catalogue. Raises BadInput if there is nothing to learn from, or
+    `run` holds another run.
+    """
+    users, counts = training_users(store, table, simulated, simulator, settings.seed)
+    table = table.with_popularity(users.popularity(table))
+    state = fit(begin(table, settings), table, users, settings, run=run, log=log, progress=progress)
+    model = state.model if keep_ids else state.model.without_ids()
+    metrics = evaluate_simulated(
+        model, table, users=evaluated, crowd=5 * evaluated, settings=simulator
+    ) | evaluate_wardrobes(model, table)
+    metrics |= counts | {"steps": state.step, "loss": round(state.loss, 4), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    model.save(out, card=card(metrics, table, settings), metrics=metrics)
+    return metrics
+
+
+def training_users(
+    store: Store | None, table: ItemTable, simulated: int, simulator: Simulator = SIMULATOR, seed: int = 0
+) -> tuple[Users, dict[str, int]]:
+    """Everybody to learn from, and how many of each kind."""
+    parts = {}
+    if simulated:
+        parts["trained_on_simulated"] = simulate(table, simulated, seed, simulator).users
+    held = held_out([item.owner for item in table.items])
+    free = [item for item, out in zip(table.items, held, strict=True) if not out]
+    owned = ((profile, history_of(events, table)) for profile, events in wardrobes(free))
+    parts["trained_on_wardrobes"] = Users.of(owned)
+    parts["trained_on_stored"] = Users.of(consenting(store, table)) if store is not None else Users.of([])
+    return Users.join(list(parts.values())), {name: len(part) for name, part in parts.items()}
+
+
+def consenting(store: Store, table: ItemTable) -> Iterator[tuple[Profile, list[HistoryEntry]]]:
+    """The stored users who allow training on what they did. Simulated and demo ones are not among them."""
+    after: str | None = None
+    while page := store.user_ids(limit=500, after=after):
+        after = page[-1]
+        people = {profile.id: profile for profile in store.users(page) if profile.source == "app"}
+        willing = [name for name, profile in people.items() if profile.consents.get("training")]
+        for name, events in store.histories(willing, limit=200):
+            yield people[name], history_of(events, table)
+
+
+def fit(
+    state: TrainState,
+    table: ItemTable,
+    users: Users,
+    settings: TrainSettings,
+    *,
+    run: Path | None = None,
+    log: Log | None = None,
+    progress: bool = True,
+) -> TrainState:
+    """Train to the end, resuming from what `run` holds. Ctrl-C ends the step, saves and raises; a second raises."""
+    print_of_run = _print_of(table, users, settings)
+    if run is not None:
+        run.mkdir(parents=True, exist_ok=True)
+        resume(state, run / CHECKPOINT, print_of_run)
+        _forget_after(run / FIGURES, state.step)
+    recent: list[float] = []
+    bar = tqdm(total=settings.steps, initial=state.step, desc="taste", unit="step", disable=not progress)
+    with bar, _patiently() as interrupted:
+        for _ in train(state, table, users, settings):
+            bar.update()
+            recent.append(state.loss)
+            if state.step % LOG_EVERY == 0:
+                figures = {"loss": float(np.mean(recent)), "prior": state.model.prior_weight.item()}
+                recent = []
+                bar.set_postfix(loss=f"{figures['loss']:.3f}")
+                _report(state.step, figures, run, log)
+            if run is not None and (state.step == settings.steps or state.step % SAVE_EVERY == 0 or interrupted()):
+                checkpoint(state, run / CHECKPOINT, print_of_run)
+            if interrupted():
+                raise KeyboardInterrupt
+    return state
+
+
+@contextmanager
+def _patiently() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C only be noted, so that no step is cut in half: gives the question whether there was one."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _report(step: int, figures: dict[str, float], run: Path | None, log: Log | None) -> None:
+    if run is not None:
+        with (run / FIGURES).open("a") as lines:
+            lines.write(json.dumps({"step": step, **figures}) + "\n")
+    if log is not None:
+        log(step, figures)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the lines of steps that will be taken again, and one half written."""
+    if path.exists():
+        whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        path.write_text("".join(line + "\n" for line in whole if json.loads(line)["step"] <= step))
+
+
+def checkpoint(state: TrainState, path: Path, run: str) -> None:
+    """Write a run's state, whole or not at all. run: what it was started with, checked when it is resumed."""
+    tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
+    for number, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+    temporary = path.with_suffix(".tmp")
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, temporary, {"step": str(state.step), "loss": repr(state.loss), "run": run})
+    with temporary.open("rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(temporary, path)
+
+
+def resume(state: TrainState, path: Path, run: str) -> None:
+    """Take up a run where its checkpoint left it, if there is one. Raises BadInput for that of another run."""
+    if not path.exists():
+        return
+    try:
+        with safe_open(path, "pt") as stored:
+            about = stored.metadata()
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise BadInput("run", f"{path} is damaged ({error}); remove it to begin anew") from error
+    if about["run"] != run:
+        raise BadInput("run", f"{path} is of other data or settings; remove it, or name another folder")
+    state.model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, number, key = name.split(".")
+            moments.setdefault(int(number), {})[key] = tensor
+    state.optimiser.load_state_dict(state.optimiser.state_dict() | {"state": moments})
+    state.step, state.loss = int(about["step"]), float(about["loss"])
+
+
+def _print_of(table: ItemTable, users: Users, settings: TrainSettings) -> str:
+    """A digest of everything that a run depends on."""
+    digest = hashlib.sha256(json.dumps([asdict(settings), table.ids, table.feature_version, users.ids]).encode())
+    for array in (table.features, table.codes, users.row, users.kind, users.statement, users.weight):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def card(metrics: dict[str, Any], table: ItemTable, settings: TrainSettings) -> str:
+    """The model card."""
+    licences = ", ".join(sorted({item.rights.licence for item in table.items}))
+    lines = "\n".join(f"| `{name}` | {value} |" for name, value in metrics.items())
+    return f"""# Taste model
+
+Preferences and history to a user vector, items to item vectors (`persona.taste.model`): what a user is shown, and from
+which conditions garments are generated for them.
+
+- **Trained on SIMULATED users**: {metrics["trained_on_simulated"]} of the simulator `persona.taste.simulate`.
+  Beside them {metrics["trained_on_wardrobes"]} real wardrobes (garments of one owner) and
+  {metrics["trained_on_stored"]} stored users who consented. All over {len(table)} garments (licence: {licences}),
+  seen through `{table.feature_version or "an unnamed visual network"}`.
+- **Made** {metrics["date"]}: {settings.steps} steps of {settings.users} users, seed {settings.seed}.
+- **Limits.** The simulator's users like what its authors thought people like: independent affinities to category,
+  colour, pattern and style. The figures below say how well the model reads *them*. They say nothing of real shoppers,
+  and the ratios to popularity depend on how strong the simulator makes taste and popularity. Only the `wardrobe_`
+  figures are of real people. Traits (body shape, age band, skin tone) are not read. Train again on your own events
+  before relying on it: `persona train taste`.
+- **Licence.** Apache-2.0, as the code.
+
+| figure | value |
+| --- | --- |
+{lines}
+"""

@@ -1,0 +1,283 @@
+"""The taste model: item vectors from content, user vectors from preferences and history, scores by their product.
+
+An item is LayerNorm(MLP(content vector) + attribute embeddings + id embedding). A user is read by one pre-norm causal
+transformer block (Vaswani et al. 2017; over items: SASRec, Kang and McAuley 2018) from the tokens
+
+    [stated preferences | context | last 50 events]
+
+A preference is the embedding of its value, the same that items have, times its weight. An event is the item's vector
+(of a disliked one its opposite, to begin with) and embeddings of the type, the time passed and the position. The
+preferences and the context see one another, an event sees them and the events before it. The vector read at the context
+is what preferences alone say; the one at an event predicts what comes next. The score of item i for user u is
+u.v_i + prior_i, the prior being the item's popularity: a user of whom nothing is known is the zero vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from persona import modelfolder
+from persona.errors import OutOfDate
+from persona.store.records import EVENT_TYPES, FACETS, Profile
+from persona.taste.history import GAP_BUCKETS, LONGEST, NEGATIVE_CODES, TYPE_CODES, HistoryEntry, gap_buckets
+from persona.taste.table import DIMENSIONS, UNKNOWN, Codes, Floats, ItemTable, statement_code
+
+KIND = "taste"
+PRIOR_COUNT = 10.0  # events an item needs before its popularity is believed over the catalogue's mean
+_PAD = -1
+
+
+@dataclass(frozen=True)
+class TasteConfig:
+    """Sizes and dropouts. feature_version: the visual network whose content vectors the model was trained on."""
+
+    width: int = 64
+    heads: int = 4
+    dropout: float = 0.1
+    id_dropout: float = 0.3
+    attribute_dropout: float = 0.1
+    feature_version: str = ""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What is read of b users, padded with -1 at the end: preferences (b, p) and events (b, t).
+
+    preference: positions in STATEMENTS; weight: -1 to 1; kind: event type codes; gap: buckets; events: item vectors
+    (b, t, d).
+    """
+
+    preference: Tensor
+    weight: Tensor
+    kind: Tensor
+    gap: Tensor
+    events: Tensor
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.queries_keys_values, self.merge = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        """x (b, s, d); visible: bool (b, 1, s, s), row sees column."""
+        b, s, d = x.shape
+        split = self.queries_keys_values(self.before_attention(x)).view(b, s, 3, self.heads, d // self.heads)
+        q, k, v = split.permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, visible, self.dropout if self.training else 0.0)
+        x = x + self.drop(self.merge(seen.transpose(1, 2).reshape(b, s, d)))
+        return x + self.drop(self.contract(F.gelu(self.expand(self.before_mlp(x)))))
+
+
+class TasteModel(nn.Module):
+    """See the module. ids: the items that have an embedding of their own; every other item is told by its content.
+
+    The id embedding starts at zero and is dropped with p = `id_dropout` in training, so content and attributes carry a
+    new item alone; `without_ids` gives a model that reads any catalogue.
+    """
+
+    def __init__(self, config: TasteConfig, ids: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.config, self.version = config, "untrained"
+        self.ids = {name: row + 1 for row, name in enumerate(ids)}  # row 0: no id
+        d = config.width
+        self.content = nn.Sequential(nn.Linear(DIMENSIONS, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+        self.attributes = nn.ModuleList(nn.Embedding(len(values) + 1, d, padding_idx=0) for values in FACETS.values())
+        self.id_embedding = nn.Embedding(len(ids) + 1, d, padding_idx=0)
+        self.item_norm = nn.LayerNorm(d)
+        self.stated = nn.Parameter(torch.zeros(d))
+        self.context = nn.Parameter(torch.zeros(d))
+        self.type_gate, self.type_shift = nn.Embedding(len(EVENT_TYPES), d), nn.Embedding(len(EVENT_TYPES), d)
+        self.gap, self.position = nn.Embedding(GAP_BUCKETS, d), nn.Embedding(LONGEST, d)
+        self.block, self.user_norm, self.out = (
+            Block(d, config.heads, config.dropout), nn.LayerNorm(d), nn.Linear(d, d)
+        )  # fmt: skip
+        self.drop = nn.Dropout(config.dropout)
+        self.prior_weight = nn.Parameter(torch.ones(()))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Begin as a plain mean of the history less what was disliked: training then starts from sense, not noise."""
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.1)
+                if module.padding_idx is not None:
+                    nn.init.zeros_(module.weight[module.padding_idx])
+        nn.init.zeros_(self.id_embedding.weight)
+        nn.init.ones_(self.type_gate.weight)
+        d, block = self.config.width, self.block
+        with torch.no_grad():
+            self.type_gate.weight[list(NEGATIVE_CODES)] = -1
+            block.queries_keys_values.weight[: 2 * d].normal_(std=0.02)
+            block.queries_keys_values.weight[2 * d :].copy_(torch.eye(d))
+            block.merge.weight.copy_(torch.eye(d))
+            block.contract.weight.normal_(std=0.02)
+            self.out.weight.copy_(0.05 * torch.eye(d))  # so that the first scores are nearly the prior's
+            for linear in (block.queries_keys_values, block.merge, block.contract, self.out):
+                linear.bias.zero_()
+
+    # tensors
+
+    def item(self, features: Tensor, codes: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Item vectors (n, d) of content vectors (n, 64), facet codes (n, 4) (-1 unknown) and id rows (n,)."""
+        x = self.content(features)
+        for number, embedding in enumerate(self.attributes):
+            x = x + embedding(self._dropped(codes[:, number] + 1, self.config.attribute_dropout))
+        if ids is not None:
+            x = x + self.id_embedding(self._dropped(ids, self.config.id_dropout))
+        return self.item_norm(x)
+
+    def _dropped(self, codes: Tensor, share: float) -> Tensor:
+        return codes * (torch.rand(codes.shape) >= share) if self.training and share else codes
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing."""
+        preference, kind, gap = (x.clamp(min=0) for x in (tokens.preference, tokens.kind, tokens.gap))
+        b, p = preference.shape
+        t = kind.shape[1]
+        values = torch.cat([weight[1:] for weight in self.attributes.parameters()])  # in the order of STATEMENTS
+        said = values[preference] * tokens.weight[..., None] + self.stated
+        done = tokens.events * self.type_gate(kind) + self.type_shift(kind) + self.gap(gap) + self.position.weight[:t]
+        x = torch.cat([said, self.context.expand(b, 1, -1), done], 1)
+        there = torch.cat([tokens.preference >= 0, torch.ones(b, 1, dtype=torch.bool), tokens.kind >= 0], 1)
+        order = torch.arange(p + 1 + t)
+        causal = (order[None, :] <= p) | (order[None, :] <= order[:, None])
+        x = self.block(self.drop(x), (there[:, None, :] & causal)[:, None])
+        return self.out(self.user_norm(x[:, p:]))
+
+    # arrays in and out
+
+    def item_vectors(self, table: ItemTable) -> Floats:
+        """Vectors float32 (n, d) of a whole table. Raises OutOfDate if its features are of another visual network."""
+        self._check(table)
+        ids = [self.ids.get(name, 0) for name in table.ids] if self.ids else None
+        return self.vectors_of(table.features, table.codes, ids)
+
+    @torch.inference_mode()
+    def vectors_of(self, features: Floats, codes: Codes, ids: Sequence[int] | None = None) -> Floats:
+        """Vectors float32 (n, d) of items outside a table: content vectors (n, 64) and facet codes (n, 4)."""
+        self.eval()
+        rows = torch.tensor(ids) if ids is not None else None
+        return np.asarray(self.item(torch.tensor(features), torch.tensor(codes), rows).numpy(), np.float32)
+
+    def log_popularity(self, popularity: NDArray[Any]) -> Floats:
+        """Popularity (n,) as log of its ratio to the mean, drawn to 0 where events are few."""
+        mean = popularity.mean() if len(popularity) else 0.0
+        return np.log((popularity + PRIOR_COUNT) / (mean + PRIOR_COUNT)).astype(np.float32)
+
+    def prior(self, table: ItemTable) -> Floats:
+        """What is added to u.v for every user: float32 (n,), 0 for an item of average popularity."""
+        return self.log_popularity(table.popularity) * np.float32(self.prior_weight.item())
+
+    def encode(self, profile: Profile | None, history: Sequence[HistoryEntry], table: ItemTable) -> Floats:
+        """One user's vector, float32 (d,). history: oldest first, of which the last 50 are read. Nothing known: zeros.
+
+        Raises OutOfDate if the table's features are of another visual network than the model's.
+        """
+        return self.encode_many([(profile, history)], table)[0]
+
+    @torch.inference_mode()
+    def encode_many(
+        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: ItemTable, batch: int = 256
+    ) -> Floats:
+        """Vectors float32 (n, d) of many users, as `encode` of each."""
+        self._check(table)
+        self.eval()
+        vectors = [self._encode(users[at : at + batch], table) for at in range(0, len(users), batch)]
+        return np.concatenate(vectors) if vectors else np.zeros((0, self.config.width), np.float32)
+
+    def _encode(
+        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: ItemTable
+    ) -> NDArray[np.float32]:
+        histories = [list(history[-LONGEST:]) for _, history in users]
+        stated = [
+            [p for p in (profile.preferences if profile is not None else ()) if p.weight != 0] for profile, _ in users
+        ]
+        preference, weight = _pad([[statement_code(p.facet, p.value) for p in ps] for ps in stated], np.int64), _pad(
+            [[p.weight for p in ps] for ps in stated], np.float32
+        )  # fmt: skip
+        kind = _pad([[TYPE_CODES[entry.type] for entry in history] for history in histories], np.int64)
+        gap = np.zeros_like(kind)
+        for row, history in enumerate(histories):
+            times = np.array([entry.at.timestamp() for entry in history])
+            gap[row, : len(history)] = gap_buckets(times) if history else 0
+        events = torch.zeros(*kind.shape, self.config.width)
+        if kind.size:
+            events[torch.from_numpy(kind >= 0)] = self._entries([e for h in histories for e in h], table)
+        preference_, weight_, kind_, gap_ = (torch.from_numpy(x) for x in (preference, weight, kind, gap))
+        tokens = Tokens(preference_, weight_, kind_, gap_, events)
+        last = torch.tensor([len(history) for history in histories])
+        vectors = self(tokens)[torch.arange(len(users)), last]
+        known = torch.tensor([bool(h or s) for h, s in zip(histories, stated, strict=True)])
+        return np.asarray((vectors * known[:, None]).numpy(), np.float32)
+
+    def _entries(self, entries: Sequence[HistoryEntry], table: ItemTable) -> Tensor:
+        """Item vectors (n, d) of history entries."""
+        rows = np.array([-1 if entry.item is None else entry.item for entry in entries])
+        real = rows >= 0
+        features = np.empty((len(entries), DIMENSIONS), np.float32)
+        codes = np.full((len(entries), len(FACETS)), UNKNOWN, np.int64)
+        features[real], codes[real] = table.features[rows[real]], table.codes[rows[real]]
+        for at in np.flatnonzero(~real).tolist():
+            features[at], codes[at, 0] = entries[at].feature, entries[at].category
+        ids = None
+        if self.ids:
+            ids = torch.tensor([self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows])
+        return self.item(torch.from_numpy(features), torch.from_numpy(codes), ids)
+
+    def _check(self, table: ItemTable) -> None:
+        wanted, given = self.config.feature_version, table.feature_version
+        if wanted and given and wanted != given:
+            raise OutOfDate(
+                f"taste model {self.version} reads content vectors of {wanted}, the catalogue's are of {given}: "
+                "run `persona train taste`, or put back the visual network it was trained on"
+            )
+
+    # folders
+
+    def without_ids(self) -> TasteModel:
+        """The same model told by content and attributes alone, for any catalogue."""
+        model = TasteModel(self.config)
+        state = self.state_dict() | {"id_embedding.weight": torch.zeros(1, self.config.width)}
+        model.load_state_dict(state)
+        return model.eval()
+
+    @classmethod
+    def load(cls, folder: Path) -> TasteModel:
+        """Read a model folder; raises as `persona.modelfolder.read`. `version` is the folder's name and version."""
+        stored = modelfolder.read(folder, KIND)
+        config = dict(stored.config)
+        ids = config.pop("ids")
+        known = TasteConfig.__dataclass_fields__
+        model = cls(TasteConfig(**{name: value for name, value in config.items() if name in known}), ids)
+        model.load_state_dict(stored.tensors)
+        model.version = stored.name
+        return model.eval()
+
+    def save(self, folder: Path, *, card: str, metrics: dict[str, Any]) -> None:
+        """Write a model folder."""
+        config = asdict(self.config) | {"ids": list(self.ids)}
+        self.version = modelfolder.write(folder, KIND, config, self.state_dict(), card=card, metrics=metrics).name
+
+
+def _pad(rows: Sequence[Sequence[float]], kind: type[np.generic]) -> NDArray[Any]:
+    """Rows of differing lengths as one array (n, longest), filled up with -1 on the right."""
+    padded = np.full((len(rows), max(map(len, rows), default=0)), _PAD, kind)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
