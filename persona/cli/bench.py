@@ -1,0 +1,108 @@
+"""Commands that measure speed, and the table of everything that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from persona.cli.command import Command, Group
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+RECORD = click.option("--record/--no-record", default=True, show_default=True, help="Keep it in data/figures.json.")
+
+
+@click.group(cls=Group)
+def bench() -> None:
+    """Measure speed and memory on this machine."""
+
+
+@bench.command(example="persona bench taste --json")
+@AS_JSON
+@RECORD
+def taste(as_json: bool, record: bool) -> None:
+    """Time to read a user and rank 100,000 items, on one core."""
+    from persona.settings import load_settings
+    from persona.taste.bench import bench_taste
+    from persona.taste.model import TasteModel
+
+    model = TasteModel.load(load_settings().models / "taste-garment")
+    values = {**bench_taste(model), "model": model.version}
+    missing = [key for key, value in values.items() if value is None]
+    why = dict.fromkeys(missing, values.pop("why"))
+    publish("persona bench taste", values, why, as_json=as_json, record=record)
+
+
+@bench.command(example="persona bench generate --json")
+@AS_JSON
+@RECORD
+def generate(as_json: bool, record: bool) -> None:
+    """Pictures a second of the shipped generator by batch size, against what the processor could do."""
+    from persona.cli.bench_generate import measure
+
+    publish("persona bench generate", *measure(), as_json=as_json, record=record)
+
+
+@bench.command("import", example="persona bench import --json")
+@click.argument("source", type=click.Path(exists=True, path_type=Path), required=False)
+@click.option("--pictures", type=click.IntRange(8, 10_000), default=120, show_default=True, help="How many to import.")
+@AS_JSON
+@RECORD
+def import_(source: Path | None, pictures: int, as_json: bool, record: bool) -> None:
+    """Pictures a second of an import with cut-out; default: the clothing data, else photos drawn for the purpose."""
+    from persona.catalog.bench import bench_import
+    from persona.cli.demo import clothing_archive
+    from persona.settings import load_settings
+
+    values = bench_import(pictures, source=source or clothing_archive(load_settings()))
+    publish("persona bench import", values, {}, as_json=as_json, record=record and source is None)
+
+
+@bench.command(example="persona bench serve --json")
+@click.option("--seconds", type=click.IntRange(1, 120), default=10, show_default=True, help="Length of the load.")
+@AS_JSON
+@RECORD
+def serve(seconds: int, as_json: bool, record: bool) -> None:
+    """Requests a second, latency, memory and shutdown of a server started for it on this machine."""
+    from persona.cli.bench_serve import measure
+
+    publish("persona bench serve", *measure(seconds), as_json=as_json, record=record)
+
+
+@click.command(cls=Command, example="persona figures --markdown")
+@click.option("--markdown", is_flag=True, help="As the README holds it.")
+@AS_JSON
+def figures(markdown: bool, as_json: bool) -> None:
+    """Show what the evaluate and bench commands measured last, beside the goals."""
+    from persona import figures as kept
+    from persona.cli.output import print_json, print_table
+
+    results = kept.read()
+    if markdown:
+        click.echo(kept.markdown(results))
+        return
+    headers = ("command", "figure", "measured", "goal", "", "date", "machine")
+    print_table(
+        headers,
+        [(r.command, r.key, r.measured, str(r.goal or ""), r.verdict, r.date, r.machine) for r in kept.rows(results)],
+    )
+    if as_json:
+        print_json(results)
+
+
+def publish(command: str, values: Mapping[str, Any], why: Mapping[str, str], *, as_json: bool, record: bool) -> None:
+    """Print what was measured, keep it in data/figures.json, and end with the line of JSON where asked for."""
+    from persona import figures as kept
+    from persona.cli.output import print_json, print_values
+
+    measured = kept.result(command, values, why)
+    print_values(values, why)
+    if record:
+        kept.record(command, measured)
+    if as_json:
+        print_json(measured)
+
+
+COMMANDS: tuple[click.Command, ...] = (bench, figures)

@@ -1,0 +1,78 @@
+"""What models are trained on and measured with: the garments of the store that the settings name, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from persona.catalog.pictures import Pictures
+from persona.catalog.split import held_out
+from persona.cli.threads import set_threads
+from persona.errors import BadInput
+from persona.settings import Settings
+from persona.store import Store
+from persona.store.records import CATEGORIES, Item
+from persona.taste.table import ItemTable
+from persona.taste.visual import VisualNetwork
+
+FEWEST = 64  # garments; fewer teach nothing
+
+
+@dataclass(frozen=True)
+class Garments:
+    """n garments: items, rgba uint8 (n, side, side, 4) premultiplied, category codes (n,), held_out bool (n,)."""
+
+    items: list[Item]
+    rgba: NDArray[np.uint8]
+    categories: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+
+    def table(self, network: VisualNetwork) -> ItemTable:
+        """As the taste model reads them."""
+        return ItemTable.of(self.items, network.features(self.rgba), feature_version=network.version)
+
+
+def garments(settings: Settings, side: int = 64, *, real: bool = True) -> Garments:
+    """The active garments that were cut out well; real: only photographed ones.
+
+    Raises BadInput where there are too few, saying how to import more.
+    """
+    set_threads(settings)
+    store, pictures = Store.open(settings.url), Pictures(settings.pictures)
+    items = [item for item in store.items() if item.picture and not item.cutout_failed]
+    items = [item for item in items if not (real and item.rights.generated)]
+    if len(items) < FEWEST:
+        kind = "photographed garments" if real else "garments"
+        raise BadInput(
+            "catalogue",
+            f"holds {len(items)} {kind}, wanted at least {FEWEST}: run `persona import clothing` (from "
+            "github.com/alexeygrigorev/clothing-dataset) or `persona import items`",
+        )
+    shown = tqdm(items, desc="reading pictures", unit="picture", leave=False)
+    rgba = np.stack([_resize(pictures.get(str(item.picture)), side) for item in shown])
+    codes = np.array([CATEGORIES.index(item.category) for item in items], np.int64)
+    return Garments(items, rgba, codes, held_out([item.owner for item in items]))
+
+
+def origins(items: Sequence[Item], most: int = 5) -> tuple[str, str]:
+    """Where pictures are from and their licences, in words for a model card."""
+    sources, licences = {item.rights.source for item in items}, {item.rights.licence for item in items}
+    return ", ".join(sorted(sources)[:most]), ", ".join(sorted(licences)[:most])
+
+
+@torch.no_grad()
+def category_chances(network: VisualNetwork, rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How sure the network is of each of its categories, float32 (n, categories); a row adds up to 1."""
+    content = torch.from_numpy(network.features(rgba))
+    return np.asarray(network.category_head(content * network.deviation + network.mean).softmax(1).numpy(), np.float32)
+
+
+def _resize(rgba: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    how = cv2.INTER_AREA if rgba.shape[0] > side else cv2.INTER_LINEAR
+    return np.asarray(rgba if rgba.shape[0] == side else cv2.resize(rgba, (side, side), interpolation=how), np.uint8)

@@ -1,0 +1,137 @@
+"""Commands for users of the service: the demo, the server, and one user's recommendations and garments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from persona.cli.command import Command
+
+if TYPE_CHECKING:
+    from persona.catalog.pictures import Pictures
+    from persona.recommend.types import Recommendation
+
+SEED = click.IntRange(0, 2**63 - 1)
+PORT = click.IntRange(0, 65535)
+
+
+@click.command(cls=Command, example="persona demo --port 8080")
+@click.option("--port", type=PORT, help="Where to serve; a free one is taken when it is in use. Default: PERSONA_PORT.")
+@click.option("--users", type=click.IntRange(1, 12), default=12, show_default=True, help="Demo profiles to make.")
+@click.option("--seed", type=SEED, help="That everything random comes from. Default: PERSONA_SEED.")
+@click.option("--no-serve", is_flag=True, help="Prepare everything, then stop.")
+def demo(port: int | None, users: int, seed: int | None, no_serve: bool) -> None:
+    """Set up a database with a catalogue, demo users and garments made for them, and serve the gallery."""
+    from persona.cli.demo import prepare, start
+    from persona.settings import load_settings
+
+    settings = load_settings(port=port, seed=seed)
+    prepare(settings, users)
+    if not no_serve:
+        start(settings)
+
+
+@click.command(cls=Command, example="persona serve --host 0.0.0.0 --port 8080")
+@click.option("--host", help="Address to listen on. Default: PERSONA_HOST, else 127.0.0.1.")
+@click.option("--port", type=PORT, help="Port to listen on. Default: PERSONA_PORT, else 8000.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: PERSONA_WORKERS, else 1.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the gallery, the API and its documentation until interrupted."""
+    from persona.serve.run import serve as run
+    from persona.settings import load_settings
+
+    run(load_settings(host=host, port=port, workers=workers))
+
+
+@click.command(cls=Command, example="persona recommend ava --category dress")
+@click.argument("user")
+@click.option("--count", default=12, show_default=True, help="Items of the catalogue, at most.")
+@click.option("--generate", "made", default=0, show_default=True, help="Garments to make for the user as well.")
+@click.option("--category", help="Only this category, such as dress.")
+@click.option("--season", help="Only items for spring, summer, autumn or winter.")
+@click.option("--seed", type=SEED, help="Of everything random; default: follows from the user's history.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as one line of JSON.")
+def recommend(user: str, as_json: bool, made: int, **asked: Any) -> None:
+    """Show what fits a stored user best, and why."""
+    from persona.cli.output import print_json
+
+    answer, _ = _ask(user_id=user, generate=made, mode="both" if made else "retrieve", **asked)
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _print_answer(answer)
+
+
+@click.command(cls=Command, example="persona generate --user ava --count 4 --out garments")
+@click.option("--user", help="Make garments for this stored user.")
+@click.option("--category", help="Make this category, such as dress.")
+@click.option("--colour", help="Without a user: make what somebody would like who likes this colour.")
+@click.option("--pattern", help="Without a user: likewise for plain, striped, checked or printed.")
+@click.option("--style", help="Without a user: likewise for casual, smart or sporty.")
+@click.option("--count", type=click.IntRange(1, 16), default=4, show_default=True, help="How many.")
+@click.option(
+    "--catalogue", type=click.IntRange(1, 100_000), metavar="N", help="Make an importable catalogue of N instead."
+)
+@click.option("--seed", type=SEED, help="The same seed gives the same garments.")
+@click.option("--out", type=click.Path(path_type=Path), default="generated", show_default=True, help="Folder, or zip.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def generate(
+    user: str | None, category: str | None, count: int, catalogue: int | None, seed: int | None, out: Path,
+    as_json: bool, **liked: str | None,
+) -> None:  # fmt: skip
+    """Make garments: for a user, for stated likes, or a whole catalogue for demonstrations, labelled as generated."""
+    from persona.cli import generating
+
+    if catalogue:
+        from persona.cli.generated_catalogue import make_catalogue
+        from persona.settings import load_settings
+
+        make_catalogue(load_settings(), catalogue, out, seed or 0)
+        return
+    answer, pictures = _ask(**generating.request(user, category, count, seed, liked))
+    generating.show(answer, generating.save(answer, pictures, out), as_json)
+
+
+def _ask(**asked: Any) -> tuple[Recommendation, Pictures]:
+    """One recommendation from the store that the settings name, and where its pictures are."""
+    from pydantic import ValidationError
+
+    from persona.cli.output import invalid
+    from persona.cli.threads import set_threads
+    from persona.recommend import Recommender
+    from persona.recommend.types import RecommendationRequest
+    from persona.settings import load_settings
+
+    try:
+        request = RecommendationRequest(**asked)
+    except ValidationError as error:
+        raise invalid(error) from error
+    settings = load_settings()
+    set_threads(settings, default=1)
+    recommender = Recommender.open(settings)
+    return recommender.recommend(request), recommender.pictures
+
+
+def _print_answer(answer: Recommendation) -> None:
+    from persona.cli.output import print_table
+
+    rows = [(item.item_id, item.category, item.colour, item.score, _why(item.reasons)) for item in answer.items]
+    print_table(("item", "category", "colour", "score", "why"), rows)
+    if answer.generated:
+        made = [(g.generation_id, g.category, g.colour, g.score, _why(g.reasons)) for g in answer.generated]
+        click.echo()
+        print_table(("made for this user", "category", "colour", "score", "why"), made)
+    if answer.outfit:
+        pieces = ", ".join(f"{piece.colour or ''} {piece.category}".strip() for piece in answer.outfit.pieces)
+        click.echo(f"\nOutfit: {pieces} ({answer.outfit.harmony})")
+    if answer.cold_start != "none":
+        click.echo(f"Nothing is known of this user's history: this comes from {answer.cold_start}.")
+
+
+def _why(reasons: Any) -> str:
+    return "; ".join(reason.text for reason in reasons[:2])
+
+
+COMMANDS: tuple[click.Command, ...] = (demo, serve, recommend, generate)
