@@ -99,13 +99,19 @@ def import_items(
 
 
 def import_clothing(
-    store: Store, pictures: Pictures, path: Path, *, workers: int | None = None, progress: bool = True
+    store: Store,
+    pictures: Pictures,
+    path: Path,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    limit: int | None = None,
 ) -> ItemReport:
     """Import the clothing data set (clothing.zip, or the publisher's own archive or folder), its rights recorded.
 
     4,589 photos of single garments by people who gave them away under CC0; one sender's garments are one wardrobe.
     """
-    return import_items(store, pictures, path, defaults=CLOTHING, workers=workers, progress=progress)
+    return import_items(store, pictures, path, defaults=CLOTHING, workers=workers, progress=progress, limit=limit)
 
 
 def _opened(path: Path) -> tuple[Source, str | None]:
