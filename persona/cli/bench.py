@@ -31,7 +31,7 @@ def taste(as_json: bool, record: bool) -> None:
     model = TasteModel.load(load_settings().models / "taste-garment")
     values = {**bench_taste(model), "model": model.version}
     missing = [key for key, value in values.items() if value is None]
-    why = dict.fromkeys(missing, values.pop("why"))
+    why = dict.fromkeys(missing, values.pop("why").rpartition(": ")[2])
     publish("persona bench taste", values, why, as_json=as_json, record=record)
 
 

@@ -34,7 +34,7 @@ class Prior:
             roots.append(np.linalg.cholesky(share * own + (1 - share) * common))
         return cls(torch.from_numpy(mean), torch.from_numpy(np.stack(roots)))
 
-    def sample(self, category: int, count: int, seed: int, spread: float = 0.9) -> NDArray[np.float32]:
+    def sample(self, category: int, count: int, seed: int, spread: float = 0.75) -> NDArray[np.float32]:
         """count conditions (count, d) of a category. spread below 1 keeps to its middle."""
         normal = np.random.default_rng(seed).standard_normal((count, self.mean.shape[1]))
         drawn = self.mean[category].numpy() + spread * normal @ self.root[category].numpy().T

@@ -56,6 +56,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_shop_trains_its_own_models_and_serves_with_them(shop: Path) -> None:
     visual = run("train", "visual", "--epochs", "2", "--out", "runs/visual-64")
     assert visual.exit_code == 0, visual.output

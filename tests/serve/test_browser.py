@@ -36,9 +36,14 @@ def page(request: pytest.FixtureRequest, chromium: Any, shared_server: Any) -> I
     )
     page = context.new_page()
     complaints: list[str] = []
+
+    def failed_request(failed: Any) -> None:
+        if "ERR_ABORTED" not in str(failed.failure):  # cut off by the page that came next
+            complaints.append(f"{failed.url} {failed.failure}")
+
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda failed: complaints.append(f"{failed.url} {failed.failure}"))
+    page.on("requestfailed", failed_request)
     page.on("request", lambda sent: complaints.append(sent.url) if not sent.url.startswith(server.address) else None)
     page.goto("/")
     yield page
