@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
+from torch import nn
 
 from persona.errors import BadInput, NotFound, OutOfDate
 
@@ -58,6 +59,15 @@ def read(path: Path, kind: str) -> ModelFolder:
         raise BadInput(str(path), f"holds a model of kind {config.get('kind')!r}, wanted {kind!r}")
     version = hashlib.sha256(hashlib.sha256(weights).digest() + config_text).hexdigest()[:12]
     return ModelFolder(path, kind, config, tensors, metrics, version)
+
+
+def fill(module: nn.Module, model: ModelFolder) -> None:
+    """Load a folder's weights into a network. Raises OutOfDate where they are of another architecture."""
+    try:
+        module.load_state_dict(model.tensors)
+    except RuntimeError as error:
+        why = str(error).splitlines()[-1].strip()
+        raise OutOfDate(f"{model.path}: its weights do not fit this version of persona ({why}); train it again") from error
 
 
 def write(

@@ -45,7 +45,7 @@ class GarmentModel:
         config, categories = model.config, tuple(model.config["categories"])
         generator = Generator(config["size"], len(categories), config["width"])
         prior = Prior(model.tensors.pop("prior.mean"), model.tensors.pop("prior.root"))
-        generator.load_state_dict(model.tensors)
+        modelfolder.fill(generator, model)
         generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(generator, prior, categories, config["visual"], model.name)
 

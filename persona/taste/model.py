@@ -265,7 +265,7 @@ class TasteModel(nn.Module):
         ids = config.pop("ids")
         known = TasteConfig.__dataclass_fields__
         model = cls(TasteConfig(**{name: value for name, value in config.items() if name in known}), ids)
-        model.load_state_dict(stored.tensors)
+        modelfolder.fill(model, stored)
         model.version = stored.name
         return model.eval()
 

@@ -93,7 +93,7 @@ class VisualNetwork(nn.Module):
         """Read a model folder; raises as `persona.modelfolder.read`."""
         model = modelfolder.read(folder, KIND)
         network = cls(tuple(model.config["categories"]), model.config["width"])
-        network.load_state_dict(model.tensors)
+        modelfolder.fill(network, model)
         network.version = model.name
         return network.eval()
 

@@ -75,6 +75,9 @@ def test_folders_that_cannot_be_read(model: GarmentModel, tmp_path: Path) -> Non
     (folder / "config.json").write_text(config.replace('"gan"', '"taste"'))
     with pytest.raises(BadInput, match="kind 'taste'"):
         GarmentModel.load(folder)
+    (folder / "config.json").write_text(config.replace('"width": 0.1', '"width": 0.2'))
+    with pytest.raises(OutOfDate, match="do not fit"):
+        GarmentModel.load(folder)
     (folder / "config.json").write_text(config)
     (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(BadInput, match="damaged model folder"):
