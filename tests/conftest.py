@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from persona.store import Store, upgrade
+
+# a run that a shell put into the background ignores Ctrl-C, and what it starts would too: tests send that signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 NewDatabase = Callable[[], str]
