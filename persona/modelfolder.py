@@ -67,7 +67,7 @@ def fill(module: nn.Module, model: ModelFolder) -> None:
         module.load_state_dict(model.tensors)
     except RuntimeError as error:
         why = str(error).splitlines()[-1].strip()
-        raise OutOfDate(f"{model.path}: its weights do not fit this version of persona ({why}); train it again") from error
+        raise OutOfDate(f"{model.path}: weights do not fit this version of persona ({why}); train it again") from error
 
 
 def write(
