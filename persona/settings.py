@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home.absolute() / 'persona.db'}"
 
     @property
+    def torch_device(self) -> str:
+        """Where models live: the setting's device; auto: the graphics card where there is one."""
+        import torch  # only here: settings are read by commands that need no torch
+
+        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+
+    @property
     def pictures(self) -> Path:
         """Folder of the content-addressed picture files."""
         return self.home / "pictures"

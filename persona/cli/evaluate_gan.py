@@ -16,16 +16,15 @@ from persona.catalog.measure import measure, style_of
 from persona.catalog.pictures import Pictures
 from persona.cli import materials
 from persona.errors import BadInput
-from persona.gan import GarmentModel, sample
+from persona.gan import GarmentModel
 from persona.gan.evaluate import FEWEST, Judge, RealSet, evaluate
 from persona.gan.perceptual import Perceptual
-from persona.recommend.evaluate import Wins, preference_wins
+from persona.recommend.evaluate import Wins, garments_for, preference_wins
 from persona.settings import Settings
 from persona.store import Store, upgrade
 from persona.store.records import CATEGORIES, Item, Rights
 from persona.taste.evaluate import cases_of
 from persona.taste.model import TasteModel
-from persona.taste.modes import taste_modes
 from persona.taste.simulate import Simulator, Tastes, simulate, utilities
 from persona.taste.table import ItemTable
 from persona.taste.visual import VisualNetwork
@@ -93,15 +92,8 @@ def wins_of(
     numbers = [case.number for case in cases]
     tastes = Tastes(world.tastes.affinity[numbers], world.tastes.visual[numbers])
     people, vectors = taste.encode_many([(c.profile, c.history) for c in cases], table), taste.item_vectors(table)
-    modes = [
-        mode
-        for number, person in enumerate(people)
-        for mode in taste_modes(person, table, vectors, count=EACH, seed=seed + number)
-    ]
-    seeds = [seed + number for number in range(len(modes))]
-    made = sample(model, np.stack([mode.condition for mode in modes]), [mode.category for mode in modes], seeds)
+    made, owners = garments_for(people, table, vectors, model, each=EACH, seed=seed)
     best = np.argsort(-(people @ vectors.T), 1)[:, :EACH].reshape(-1)
-    owners = np.repeat(np.arange(len(cases)), EACH)
     wrong = np.roll(owners, EACH * (len(cases) // 2))
 
     def likes(pictures: NDArray[np.uint8]) -> NDArray[np.floating]:

@@ -39,7 +39,7 @@ def train(settings: Settings, out: Path, recipe: Recipe, grow_from: Path | None)
     network = VisualNetwork.load(settings.models / "visual-64")
     found = materials.garments(settings, side=recipe.size)
     features, seen = network.features(found.rgba), ~found.held_out
-    trainer = Trainer(recipe, _garments(found, features, network, recipe.size), device(settings))
+    trainer = Trainer(recipe, _garments(found, features, network, recipe.size), torch.device(settings.torch_device))
     prior = Prior.fit(features[seen], found.categories[seen], len(CATEGORIES))
     if grow_from and not (out / CHECKPOINT).exists():
         trainer.grow_from(grow_from)
@@ -56,12 +56,6 @@ def train(settings: Settings, out: Path, recipe: Recipe, grow_from: Path | None)
     metrics: dict[str, Any] = {"images": trainer.images, "garments": len(trainer.garments), "recipe": asdict(recipe)}
     model.save(out, width=recipe.width, card=card, metrics=metrics)
     return {"images": trainer.images, "garments": len(trainer.garments), "model": model.version}
-
-
-def device(settings: Settings) -> torch.device:
-    """The setting's device; auto: the graphics card where there is one."""
-    automatic = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(automatic if settings.device == "auto" else settings.device)
 
 
 def _garments(found: materials.Garments, features: NDArray[np.float32], network: VisualNetwork, size: int) -> Garments:

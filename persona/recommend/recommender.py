@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from persona.catalog.pictures import Pictures
 from persona.errors import NotFound, OutOfDate
@@ -71,7 +70,7 @@ class Recommender:
         Raises OutOfDate for a database before a migration and for models that do not fit together, NotFound for a model
         folder that is not there.
         """
-        store, device = Store.open(settings.url), _device(settings.device)
+        store, device = Store.open(settings.url), settings.torch_device
         visual = VisualNetwork.load(settings.models / VISUAL).to(device)
         taste = TasteModel.load(settings.models / TASTE)
         generator = GarmentModel.load(settings.models / GENERATOR, device)
@@ -205,12 +204,6 @@ def _generated(garments: Sequence[Garment], standing: Standing, model: str) -> t
         )
         for place, (garment, reasons) in enumerate(zip(garments, _reasons(garments, standing)))
     )
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _register(store: Store, models: Path, loaded: dict[str, str]) -> None:
