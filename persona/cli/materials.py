@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from persona.catalog.importing import import_items
 from persona.catalog.pictures import Pictures
 from persona.catalog.split import held_out
 from persona.cli.threads import set_threads
 from persona.errors import BadInput
 from persona.settings import Settings
-from persona.store import Store
+from persona.store import Store, upgrade
 from persona.store.records import CATEGORIES, Item
 from persona.taste.table import ItemTable
 from persona.taste.visual import VisualNetwork
@@ -55,9 +57,27 @@ def garments(settings: Settings, side: int = 64, *, real: bool = True) -> Garmen
             "github.com/alexeygrigorev/clothing-dataset) or `persona import items`",
         )
     shown = tqdm(items, desc="reading pictures", unit="picture", leave=False)
-    rgba = np.stack([_resize(pictures.get(str(item.picture)), side) for item in shown])
+    rgba = np.stack([_resize(_read(pictures, item), side) for item in shown])
     codes = np.array([CATEGORIES.index(item.category) for item in items], np.int64)
     return Garments(items, rgba, codes, held_out([item.owner for item in items]))
+
+
+def imported(source: Path, home: Path, *, field: str, fewest: int = FEWEST) -> Settings:
+    """Import a catalogue (see `persona import items`) into a store of its own in home; the settings that lead to it.
+
+    What an interrupted import finished is kept in home. Raises BadInput, naming field, where too few can be used.
+    """
+    settings = Settings(home=home, database_url=None)
+    home.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.url)
+    with Store.open(settings.url) as store:
+        report = import_items(store, Pictures(settings.pictures), source)
+    lost = {"skipped": report.skipped, "with their background left on": report.failed_cutouts}
+    usable = report.read - sum(map(len, lost.values()))
+    if usable < fewest:
+        why = "".join(f"; {len(rows)} {how}, the first {rows[0]}" for how, rows in lost.items() if rows)
+        raise BadInput(field, f"{source.name} has {usable} garments that can be used{why}; wanted {fewest}")
+    return settings
 
 
 def origins(items: Sequence[Item], most: int = 5) -> tuple[str, str]:
@@ -71,6 +91,14 @@ def category_chances(network: VisualNetwork, rgba: NDArray[np.uint8]) -> NDArray
     """How sure the network is of each of its categories, float32 (n, categories); a row adds up to 1."""
     content = torch.from_numpy(network.features(rgba))
     return np.asarray(network.category_head(content * network.deviation + network.mean).softmax(1).numpy(), np.float32)
+
+
+def _read(pictures: Pictures, item: Item) -> NDArray[np.uint8]:
+    try:
+        return pictures.get(str(item.picture))
+    except (OSError, SyntaxError, ValueError) as error:  # what the decoder raises for a broken file
+        file = pictures.path(str(item.picture))
+        raise BadInput("picture", f"{file} of {item.id} is damaged ({error}); delete it and import it again") from error
 
 
 def _resize(rgba: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

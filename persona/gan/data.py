@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from persona.errors import BadInput
+from persona.gan.draw import Draw
 from persona.gan.networks import CONDITION
 
 FEWEST = 64  # pictures; below that nothing is learnt but the pictures themselves
@@ -43,16 +44,19 @@ class Garments:
         self.pictures = torch.cat([_resize(part, size) for part in pictures.split(256)])
         self.conditions = torch.from_numpy(np.stack([conditions, mirrored], 1)).float()
         self.categories = torch.from_numpy(categories)
-        counts = torch.bincount(self.categories, minlength=len(names)).clamp(min=1)
-        self.weights = counts[self.categories].double().rsqrt()  # rare categories oftener, but not as often as common
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def draw(self, n: int, draw: torch.Generator) -> Batch:
-        """n random pictures, each mirrored or not."""
-        rows = torch.multinomial(self.weights, n, replacement=True, generator=draw)
-        mirror = torch.rand(n, generator=draw) < 0.5
+    def weights(self, balance: float) -> Tensor:
+        """How often to draw each picture, float64 (n,), not summing to 1; see `Recipe.balance`."""
+        counts = torch.bincount(self.categories, minlength=len(self.names)).clamp(min=1)
+        return counts[self.categories].double().pow(-balance)
+
+    def draw(self, weights: Tensor, n: int, draw: Draw) -> Batch:
+        """n random pictures by their weights, each mirrored or not."""
+        rows = draw.rows(weights, n)
+        mirror = draw.uniform(n) < 0.5
         pictures = self.pictures[rows].float().div_(127.5).sub_(1)
         pictures = torch.where(mirror[:, None, None, None], pictures.flip(3), pictures)
         return Batch(pictures, self.conditions[rows, mirror.long()], self.categories[rows])

@@ -82,3 +82,23 @@ def mismatch(matching: Tensor, mismatched: Tensor, distance2: Tensor, sigma: flo
     """
     weight = 1 - torch.exp(-distance2 / (2 * sigma**2))
     return (weight * F.softplus(mismatched - matching)).mean()
+
+
+def contrast(read: Tensor, condition: Tensor, temperature: float = 0.1) -> Tensor:
+    """Cross-entropy of finding each picture's own condition among the batch's, by the cosine to what was read from it.
+
+    InfoNCE from data to condition (Kang and Park 2020) for a continuous condition; read and condition are (n, d).
+    """
+    cosines = F.normalize(read, dim=1) @ F.normalize(condition, dim=1).t()
+    return F.cross_entropy(cosines / temperature, torch.arange(len(read), device=read.device))
+
+
+def mean_colour(pictures: Tensor) -> Tensor:
+    """Mean colour (n, 3) in [0, 1], weighted by alpha, of premultiplied pictures (n, 4, s, s) in [-1, 1]."""
+    colour, alpha = ((pictures.float() + 1) / 2).split([3, 1], 1)
+    return colour.sum((2, 3)) / alpha.sum((2, 3)).clamp(min=1.0)
+
+
+def colour_distance(fake: Tensor, real: Tensor) -> Tensor:
+    """Smooth L1 between the mean colours of generated pictures and of the real ones whose conditions they got."""
+    return F.smooth_l1_loss(mean_colour(fake), mean_colour(real), beta=0.05)

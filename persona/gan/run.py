@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from persona.errors import BadInput
+from persona.gan import checkpoint
+from persona.gan.collapse import Alarm, Spread
+from persona.gan.guard import Guard
 from persona.gan.model import GarmentModel, sample
 from persona.gan.prior import Prior
 from persona.gan.train import Trainer
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = checkpoint.NAME
 GRID = (8, 12)  # rows and columns of pictures
 
 
@@ -27,51 +34,107 @@ def run(
 ) -> Iterator[dict[str, float]]:
     """Train to the recipe's last picture, from out/checkpoint.pt if it is there; yields figures every so many steps.
 
-    A checkpoint and a grid of generated pictures are written every save_seconds, when the run ends, and when the
-    caller stops it (Ctrl-C included). A kill loses what came after the last checkpoint, nothing else. Raises BadInput
-    when the losses are no longer numbers; the last checkpoint is then from before.
+    With the figures, every save_seconds, a checkpoint and a grid of generated pictures are written; so too when the
+    run ends, and when it is stopped by the caller, by Ctrl-C or by SIGTERM, which then is a KeyboardInterrupt here
+    between two steps. A kill loses what came after the last checkpoint, nothing else. Where many processes train,
+    the first one writes. Numbers that are lost are won back by `persona.gan.guard`, which raises BadInput where it
+    gives up.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if (out / CHECKPOINT).exists():
+    if checkpoint.exists(out / CHECKPOINT):
         trainer.resume(out / CHECKPOINT)
-    board = SummaryWriter(str(out / "tensorboard"), purge_step=trainer.images)
-    with (out / "figures.jsonl").open("a") as lines, board:
+    first = trainer.images
+    with ExitStack() as stack:
+        stopped = stack.enter_context(_asked_to_stop())
+        book = stack.enter_context(_Book(trainer, prior, visual, out)) if trainer.ranks.leads else None
         try:
-            for figures in _steps(trainer, every, save_seconds, lambda: _save(trainer, prior, visual, out)):
-                if not all(np.isfinite(value) for value in figures.values()):
-                    after = f"{figures['images']:.0f} pictures"
-                    raise BadInput("loss", f"not a number after {after}; lower the rates and begin again from {out}")
-                lines.write(json.dumps({name: round(value, 5) for name, value in figures.items()}) + "\n")
-                lines.flush()
-                for name, value in figures.items():
-                    board.add_scalar(name, value, trainer.images)
-                yield figures
-        except BadInput:
-            raise  # a state that is no longer numbers must not replace the last good one
-        except BaseException:
-            _save(trainer, prior, visual, out)
-            raise
-        _save(trainer, prior, visual, out)
+            for figures in _steps(trainer, stopped, every):
+                if figures and book:
+                    book.write(figures)
+                if book and time.monotonic() - book.saved > save_seconds:
+                    book.save()
+                if figures:
+                    yield figures
+        finally:
+            if book and trainer.images > first:
+                book.save()
 
 
-def _steps(trainer: Trainer, every: int, save_seconds: float, save: Callable[[], None]) -> Iterator[dict[str, float]]:
-    began = saved = time.monotonic()
-    first, recipe = trainer.images, trainer.recipe
+def _steps(trainer: Trainer, stopped: threading.Event, every: int) -> Iterator[dict[str, float]]:
+    """Yields where the state is known to be good, with figures where they are due; raises as `run`."""
+    guard, recipe, shown, began = Guard(trainer), trainer.recipe, 0, time.monotonic()
     while trainer.images < recipe.images:
-        trainer.step()
-        if (trainer.images // recipe.batch) % every == 0:
-            rate = (trainer.images - first) / (time.monotonic() - began)
-            numbers = {name: float(value) for name, value in trainer.figures.items()}
-            yield {"images": trainer.images, "per_second": rate, **numbers}
-        if time.monotonic() - saved > save_seconds:
-            save()
-            saved = time.monotonic()
+        try:
+            trainer.step()
+        except BaseException:  # half a step is no state to save
+            trainer.restore(guard.good)
+            raise
+        shown += recipe.batch
+        stop = trainer.ranks.any(stopped.is_set(), trainer.device)
+        due = (trainer.images // recipe.batch) % every == 0
+        if not (due or stop or trainer.images >= recipe.images) or not guard.check():
+            continue
+        if stop:
+            raise KeyboardInterrupt
+        numbers = {name: float(value) for name, value in trainer.figures.items()}
+        rate = shown / (time.monotonic() - began)
+        yield {"images": trainer.images, "per_second": rate, "rollbacks": trainer.rollbacks, **numbers} if due else {}
 
 
-def _save(trainer: Trainer, prior: Prior, visual: str, out: Path) -> None:
-    trainer.save(out / CHECKPOINT)
-    model = GarmentModel(trainer.averaged(), prior, trainer.garments.names, visual)
-    Image.fromarray(prior_grid(model)).save(out / "grid.png")
+class _Book:
+    """What a run writes into its folder."""
+
+    def __init__(self, trainer: Trainer, prior: Prior, visual: str, out: Path) -> None:
+        self.trainer, self.prior, self.visual, self.out = trainer, prior, visual, out
+        self.spread, self.alarm, self.saved = Spread(trainer.garments), Alarm(), time.monotonic()
+
+    def __enter__(self) -> _Book:
+        self.board = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.trainer.images)
+        self.lines = (self.out / "figures.jsonl").open("a")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.board.close()
+        self.lines.close()
+
+    def write(self, figures: Mapping[str, float]) -> None:
+        """One line of figures."""
+        self.lines.write(json.dumps({name: round(value, 5) for name, value in figures.items()}) + "\n")
+        self.lines.flush()
+        for name, value in figures.items():
+            self.board.add_scalar(name, value, self.trainer.images)
+
+    def save(self) -> None:
+        """Checkpoint, grid, and the spread within a condition, with the alarm."""
+        trainer = self.trainer
+        trainer.save(self.out / CHECKPOINT)
+        model = GarmentModel(trainer.averaged(), self.prior, trainer.garments.names, self.visual)
+        grid = prior_grid(model)
+        Image.fromarray(grid).save(self.out / "grid.png")
+        self.board.add_image("grid", grid[::2, ::2], trainer.images, dataformats="HWC")
+        if (spread := self.spread.of(model.generator)) is not None:
+            self.write({"images": trainer.images, "spread": spread})
+            if trainer.images > trainer.recipe.settled:
+                self.alarm.hear(spread, trainer.images)
+        self.saved = time.monotonic()
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Set by Ctrl-C or SIGTERM, so that a step is never broken off; a second one breaks it off all the same."""
+    stop, before = threading.Event(), dict[int, Any]()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def prior_grid(model: GarmentModel, seed: int = 0, side: int = 96) -> NDArray[np.uint8]:

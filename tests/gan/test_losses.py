@@ -7,7 +7,16 @@ import math
 import pytest
 import torch
 
-from persona.gan.losses import LOSSES, gradient_norms, interpolated_penalty, mismatch, zero_centred_penalty
+from persona.gan.losses import (
+    LOSSES,
+    colour_distance,
+    contrast,
+    gradient_norms,
+    interpolated_penalty,
+    mean_colour,
+    mismatch,
+    zero_centred_penalty,
+)
 
 REAL, FAKE = [1.5, -0.25, 0.75], [-0.5, 0.125, 2.0]
 
@@ -72,3 +81,23 @@ def test_mismatch_weighs_by_distance() -> None:
     distance2 = torch.tensor([0.0, 8.0])
     wanted = (1 - math.exp(-8 / (2 * 4.0))) * log1pexp(1.0) / 2
     assert mismatch(matching, other, distance2, sigma=2.0).item() == pytest.approx(wanted)
+
+
+def test_contrast_is_the_cross_entropy_of_cosines() -> None:
+    read = torch.tensor([[2.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    condition = torch.tensor([[3.0, 0.0], [0.0, 0.5]], dtype=torch.float64)
+    half = math.sqrt(0.5)
+    by_hand = [log1pexp((0.0 - 1.0) / 0.5), log1pexp((half - half) / 0.5)]  # own cosine 1 against 0; then a tie
+    assert contrast(read, condition, temperature=0.5).item() == pytest.approx(mean(by_hand))
+
+
+def test_mean_colour_is_that_of_what_is_opaque() -> None:
+    shares = torch.zeros(2, 4, 2, 2)
+    shares[0, :, 0, 0] = torch.tensor([0.5, 0.25, 0.0, 1.0])  # one opaque pixel
+    shares[0, :, 0, 1] = torch.tensor([0.1, 0.05, 0.0, 0.2])  # a pixel of its edge, of the same colour
+    assert mean_colour(shares * 2 - 1)[0].tolist() == pytest.approx([0.5, 0.25, 0.0], abs=1e-6)
+    assert mean_colour(shares * 2 - 1)[1].tolist() == [0.0, 0.0, 0.0]  # nothing there: no division by zero
+    assert colour_distance(shares, shares).item() == 0
+    assert colour_distance(shares * 2 - 1, -torch.ones_like(shares)).item() == pytest.approx(
+        (0.5 - 0.025 + 0.25 - 0.025) / 6, rel=1e-5
+    )
