@@ -63,10 +63,34 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "retrieval_shuffled": None,
         "category_accuracy": _least(0.95, "category_ceiling"),
         "category_ceiling": None,
+        "classification_accuracy_score": None,
+        "classification_accuracy_score_ceiling": None,
         "colour_de00_median": _most(6),
         "spread_ratio": None,
         "copy_ratio": _least(0.9),
         "win_right_over_wrong_user": _least(0.8),
+    },
+    "persona evaluate edits": {
+        "colour_edited": None,
+        "colour_before": None,
+        "colour_outline_kept": None,
+        "pattern_edited": None,
+        "pattern_before": None,
+        "pattern_colour_de00": None,
+        "category_edited": None,
+        "category_before": None,
+        "category_own": None,
+        "category_colour_de00": None,
+    },
+    "persona evaluate inverter": {
+        "rgb_mae": None,
+        "rgb_mae_no_steps": None,
+        "rgb_mae_no_encoder": None,
+        "rgb_mae_zero": None,
+        "psnr": None,
+        "outline_iou": None,
+        "colour_de00": None,
+        "seconds": None,
     },
     "persona evaluate taste --data simulated": {
         "one_event_over_popularity": _least(3),
@@ -85,6 +109,8 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "gflops_per_picture": None,
         "matmul_gflops_per_s": None,
         "share_of_limit": _least(0.5),
+        "gpu_pictures_per_s": None,
+        "gpu_share_of_bf16_limit": None,
     },
     "persona bench serve": {
         "share_of_raw_generator": _least(0.85),
@@ -223,6 +249,8 @@ def _rounded(value: Any) -> Any:
     """Numbers to five figures, which is more than any of them is good for."""
     if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 

@@ -20,9 +20,10 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
 class Perceptual(nn.Module):
     """Pictures to features: final (n, 512) for distances, levels (n, 3584) for judges that need colour and place."""
 
-    def __init__(self, features: nn.Sequential, caffe: bool) -> None:
+    def __init__(self, features: nn.Sequential, caffe: bool, side: int = SIDE) -> None:
         super().__init__()
-        self.features, self.caffe = features.eval().requires_grad_(False), caffe
+        self.features, self.caffe, self.side = features.eval().requires_grad_(False), caffe, side
+        self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     @classmethod
     def load(cls, npz: Path | None = None) -> Perceptual:
@@ -43,16 +44,19 @@ class Perceptual(nn.Module):
         return cls(features, caffe=True)
 
     def _prepare(self, rgba: NDArray[np.uint8]) -> Tensor:
-        shares = torch.from_numpy(np.ascontiguousarray(rgba.transpose(0, 3, 1, 2))).float() / 255
+        device = next(self.features.parameters()).device
+        shares = torch.from_numpy(np.ascontiguousarray(rgba)).to(device).permute(0, 3, 1, 2).float() / 255
         flat = shares[:, :3] + (1 - shares[:, 3:]) * GREY
-        flat = F.interpolate(flat, (SIDE, SIDE), mode="bilinear", antialias=True).clamp(0, 1)
+        if rgba.shape[1:3] != (self.side, self.side):
+            flat = F.interpolate(flat, (self.side, self.side), mode="bilinear", antialias=True).clamp(0, 1)
+        flat = flat.contiguous(memory_format=torch.channels_last)
         if self.caffe:
-            return flat.flip(1) * 255 - torch.tensor(_CAFFE_MEAN)[:, None, None]
-        mean, deviation = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+            return flat.flip(1) * 255 - flat.new_tensor(_CAFFE_MEAN)[:, None, None]
+        mean, deviation = flat.new_tensor((0.485, 0.456, 0.406)), flat.new_tensor((0.229, 0.224, 0.225))
         return (flat - mean[:, None, None]) / deviation[:, None, None]
 
     @torch.no_grad()
-    def forward(self, rgba: NDArray[np.uint8], batch: int = 64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def forward(self, rgba: NDArray[np.uint8], batch: int = 16) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Premultiplied uint8 (n, s, s, 4) to (final (n, 512), levels (n, 3584)): means over places and quarters."""
         finals, levels = [], []
         for at in range(0, len(rgba), batch):
@@ -63,4 +67,4 @@ class Perceptual(nn.Module):
                     seen.append(F.adaptive_avg_pool2d(x, 2).flatten(1))
             finals.append(x.mean((2, 3)))
             levels.append(torch.cat(seen, 1))
-        return torch.cat(finals).numpy(), torch.cat(levels).numpy()
+        return torch.cat(finals).cpu().numpy(), torch.cat(levels).cpu().numpy()

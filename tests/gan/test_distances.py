@@ -42,6 +42,20 @@ def test_kernel_distance_is_torchmetrics() -> None:
     assert kernel_distance(A, B) == pytest.approx(poly_mmd(torch.from_numpy(A), torch.from_numpy(B)).item())
 
 
+def test_kernel_distance_by_loops() -> None:
+    a, b = A[:25], B[:30]
+
+    def mean(x: np.ndarray, y: np.ndarray, *, distinct: bool) -> float:
+        """Of the kernel over all pairs, in float64; distinct: without those of a picture with itself."""
+        pairs = [(i, j) for i in range(len(x)) for j in range(len(y)) if not distinct or i != j]
+        return float(np.mean([(sum(x[i] * y[j]) / 12 + 1) ** 3 for i, j in pairs]))
+
+    by_loops = mean(a, a, distinct=True) + mean(b, b, distinct=True) - 2 * mean(a, b, distinct=False)
+    assert kernel_distance(a, b) == pytest.approx(by_loops, rel=1e-12)
+    halves = [kernel_distance(A[order[:150]], A[order[150:]]) for order in (RNG.permutation(300) for _ in range(40))]
+    assert abs(np.mean(halves)) < 3 * np.std(halves) / np.sqrt(40) + 1e-3  # unbiased: none between parts of one set
+
+
 def test_precision_recall_density_coverage_by_loops() -> None:
     real, fake, k = A[:40], B[:30], 3
     figures = precision_recall_density_coverage(real, fake, k)
