@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from persona.catalog.measure import measure
 from persona.catalog.pictures import encode
 from persona.cli.materials import category_chances
 from persona.errors import BadInput
@@ -33,7 +35,8 @@ SHARES = {
     "shorts": 2,
     "skirt": 2,
 }
-TRIES = 4  # garments drawn for each that is kept
+TRIES = 6  # garments drawn for each that is kept
+SPREAD = 1.0  # of the prior: catalogues want all of it, not its middle
 _CLEAR = 0.5  # chance, as a network trained on real garments sees it, above which one passes for its category
 _MOMENT = (2025, 1, 1, 0, 0, 0)  # in the zip, so that the same seed gives the same file
 COLUMNS = ("file", "id", "category", "licence", "source", "generated")
@@ -43,7 +46,7 @@ def make_catalogue(settings: Settings, count: int, out: Path, seed: int) -> None
     """Draw garments from the generator's prior and write them to a zip that `persona import items` reads.
 
     Of each category several times as many are drawn as are kept: first those that a network trained on real garments
-    takes for what they should be.
+    takes for what they should be, and of these the colours in turn, since clothes of every colour are asked for.
     """
     if out.suffix.lower() != ".zip":
         raise BadInput("--out", f"{out}: a catalogue is a zip; name it such as items.zip")
@@ -73,13 +76,21 @@ def _garments(
     for category, wanted in _numbers(model.categories, count).items():
         code, drawn = model.categories.index(category), wanted * TRIES
         first = seed * 1_000_003 + code * 10_007
-        conditions = model.prior.sample(code, drawn, first)
+        conditions = model.prior.sample(code, drawn, first, SPREAD)
         pictures = sample(model, conditions, [category] * drawn, [first + number for number in range(drawn)])
         chances = category_chances(network, pictures)[:, network.categories.index(category)]
-        kept = np.argsort(-np.minimum(chances, _CLEAR), kind="stable")[
-            :wanted
-        ]  # all clear ones are equal: no prototypes
-        yield from ((category, pictures[row]) for row in kept)
+        yield from ((category, pictures[row]) for row in _chosen(chances, pictures, wanted))
+
+
+def _chosen(chances: NDArray[np.float32], pictures: NDArray[np.uint8], wanted: int) -> list[int]:
+    """Rows of the pictures to keep: clear ones first (all equal: no prototypes), of these each colour in turn."""
+    turns: Counter[tuple[bool, str | None]] = Counter()
+    keys = []
+    for chance, rgba in zip(chances, pictures):
+        kind = (bool(chance < _CLEAR), measure(rgba).colour)
+        keys.append((kind[0], turns[kind] if not kind[0] else -chance))
+        turns[kind] += 1
+    return sorted(range(len(keys)), key=keys.__getitem__)[:wanted]
 
 
 def _numbers(categories: tuple[str, ...], count: int) -> dict[str, int]:
