@@ -10,6 +10,7 @@ import click
 
 from persona.cli.command import Command, Group
 
+SERVED = "garment-64"  # the generator that `persona serve` draws with
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 RECORD = click.option("--record/--no-record", default=True, show_default=True, help="Keep it in data/figures.json.")
 
@@ -36,13 +37,17 @@ def taste(as_json: bool, record: bool) -> None:
 
 
 @bench.command(example="persona bench generate --json")
+@click.option("--model", default=SERVED, show_default=True, help="Model folder in PERSONA_MODELS.")
 @AS_JSON
 @RECORD
-def generate(as_json: bool, record: bool) -> None:
-    """Pictures a second of the shipped generator by batch size, against what the processor could do."""
+def generate(model: str, as_json: bool, record: bool) -> None:
+    """Pictures a second of a generator by batch size, against what the processor could do, and the GPU if there is one.
+
+    Only the served generator's figures are kept.
+    """
     from persona.cli.bench_generate import measure
 
-    publish("persona bench generate", *measure(), as_json=as_json, record=record)
+    publish("persona bench generate", *measure(model), as_json=as_json, record=record and model == SERVED)
 
 
 @bench.command("import", example="persona bench import --json")

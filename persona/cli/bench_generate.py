@@ -1,14 +1,13 @@
-"""How fast the shipped generator draws, and how near that is to what the processor can multiply."""
+"""How fast a generator draws, and how near that is to what the processor, and the GPU if there is one, can multiply."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,50 +15,75 @@ from persona.cli.threads import set_threads
 from persona.gan import GarmentModel, sample
 from persona.settings import load_settings
 
-BATCHES = (1, 4, 16, 64)
-SECONDS = 3.0  # of repetitions for each batch size, after one that warms up
-_SIDE = 1536  # of the matrices whose product tells what the processor can do
+BATCHES = (1, 8, 64)
+BATCHES_CUDA = (*BATCHES, 256)
+SECONDS = 12.0  # of repetitions in all, after one that warms up
+MATMULS = {"cpu": (1536, torch.float32), "cuda": (8192, torch.bfloat16)}  # side of the matrices, and what they hold
 
 Measured = tuple[dict[str, Any], dict[str, str]]
 
 
-def measure() -> Measured:
-    """Pictures a second by batch size, GFLOP a picture, matmul GFLOP/s, and the best batch's share of that limit."""
+def measure(name: str) -> Measured:
+    """Pictures a second by batch size, GFLOP a picture, matmul GFLOP/s, and the best batch's share of that limit.
+
+    name: of a model folder in the settings' models. Without a GPU its two figures are None, with the reason.
+    """
     settings = load_settings()
     set_threads(settings)
-    model = GarmentModel.load(settings.models / "garment-64")
-    per_second = {str(n): n / _median_seconds(partial(_draw, model, n)) for n in BATCHES}
-    with FlopCounterMode(display=False) as counter:
-        _draw(model, 16)
-    gflops = counter.get_total_flops() / 16 / 1e9
-    limit = _matmul_gflops()
-    values: dict[str, Any] = {
+    folder = settings.models / name
+    model = GarmentModel.load(folder)
+    values = speeds(model, BATCHES, SECONDS) | {"threads": torch.get_num_threads(), "model": model.version}
+    if not torch.cuda.is_available():
+        return values, dict.fromkeys(("gpu_pictures_per_s", "gpu_share_of_bf16_limit"), "no GPU here")
+    on_gpu = speeds(GarmentModel.load(folder, "cuda"), BATCHES_CUDA, SECONDS)
+    names = {"pictures_per_s": "gpu_pictures_per_s", "share_of_limit": "gpu_share_of_bf16_limit"}
+    return values | {names.get(key, f"gpu_{key}"): value for key, value in on_gpu.items()}, {}
+
+
+def speeds(model: GarmentModel, batches: Sequence[int], seconds: float) -> dict[str, Any]:
+    """Figures of a model where it lives, by `sample` from seeds to uint8 pictures in memory: see `measure`.
+
+    The limit is float32 products on a CPU, which draws in float32, and bfloat16 ones on a GPU, which draws in float16.
+    """
+    side, dtype = MATMULS[model.device.type]
+    a, b = torch.rand(2, side, side, dtype=dtype, device=model.device)
+    acts = {n: partial(_draw, model, n) for n in batches} | {0: lambda: _finish(a @ b)}
+    took = median_seconds(acts, seconds)
+    per_second = {str(n): n / took[n] for n in batches}
+    gflops, limit = _gflops(model), 2 * side**3 / 1e9 / took[0]
+    return {
         "pictures_per_s": per_second,
         "gflops_per_picture": gflops,
         "matmul_gflops_per_s": limit,
         "share_of_limit": max(per_second.values()) * gflops / limit,
-        "threads": torch.get_num_threads(),
-        "model": model.version,
+        "precision": str(model.precision).removeprefix("torch."),
     }
-    return values, {}
+
+
+def median_seconds(acts: Mapping[int, Callable[[], object]], seconds: float) -> dict[int, float]:
+    """Median time of each act. They take turns, at least three, so that a slow minute is every one's alike."""
+    times: dict[int, list[float]] = {name: [] for name in acts}
+    for act in acts.values():
+        act()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends or min(map(len, times.values())) < 3:
+        for name, act in acts.items():
+            began = time.perf_counter()
+            act()
+            times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _draw(model: GarmentModel, batch: int) -> None:
-    conditions = np.zeros((batch, 64), np.float32)
-    sample(model, conditions, [model.categories[0]] * batch, list(range(batch)))
+    sample(model, model.prior.sample(0, batch, seed=0), [model.categories[0]] * batch, range(batch))
 
 
-def _matmul_gflops() -> float:
-    a, b = torch.rand(_SIDE, _SIDE), torch.rand(_SIDE, _SIDE)
-    return 2 * _SIDE**3 / 1e9 / _median_seconds(partial(torch.mm, a, b))
+def _gflops(model: GarmentModel) -> float:
+    with FlopCounterMode(display=False) as counter:
+        _draw(model, 8)
+    return counter.get_total_flops() / 8 / 1e9
 
 
-def _median_seconds(act: Callable[[], object]) -> float:
-    """Median time of an act, repeated for SECONDS and at least three times."""
-    act()
-    times: list[float] = []
-    while sum(times) < SECONDS or len(times) < 3:
-        began = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def _finish(product: torch.Tensor) -> None:
+    if product.is_cuda:
+        torch.cuda.synchronize()
