@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from persona.catalog.measure import measure
+from persona.catalog.colour import colour_name, garment_lab
 from persona.catalog.pictures import encode
 from persona.cli.materials import category_chances
 from persona.errors import BadInput
@@ -87,7 +87,8 @@ def _chosen(chances: NDArray[np.float32], pictures: NDArray[np.uint8], wanted: i
     turns: Counter[tuple[bool, str | None]] = Counter()
     keys = []
     for chance, rgba in zip(chances, pictures):
-        kind = (bool(chance < _CLEAR), measure(rgba).colour)
+        lab = garment_lab(rgba)
+        kind = (bool(chance < _CLEAR), colour_name(lab) if lab else None)
         keys.append((kind[0], turns[kind] if not kind[0] else -chance))
         turns[kind] += 1
     return sorted(range(len(keys)), key=keys.__getitem__)[:wanted]

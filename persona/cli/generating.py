@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,7 +14,9 @@ from persona.errors import BadInput
 
 if TYPE_CHECKING:
     from persona.catalog.pictures import Pictures
-    from persona.recommend.types import Recommendation
+    from persona.recommend import Recommendation, Variations
+    from persona.recommend.types import GeneratedItem
+    from persona.recommend.variations import Variation
 
 
 def request(
@@ -32,17 +34,22 @@ def request(
     return {**person, "mode": "generate", "generate": count, "category": category, "seed": seed, "outfit": False}
 
 
-def save(answer: Recommendation, pictures: Pictures, out: Path) -> list[Path]:
+def save(answer: Recommendation | Variations, pictures: Pictures, out: Path) -> list[Path]:
     """Copy the pictures into a folder, numbered best first."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise BadInput("--out", f"{out} is a file; name a folder") from error
-    files = []
-    for garment in answer.generated:
-        files.append(out / f"{garment.rank:02d}-{garment.category}-{garment.seed}.webp")
+    folder(out)
+    files, garments = [], cast("Sequence[GeneratedItem | Variation]", answer.generated)
+    for number, garment in enumerate(garments, 1):
+        files.append(out / f"{number:02d}-{garment.category}-{garment.seed}.webp")
         shutil.copyfile(pictures.path(garment.picture), files[-1])
     return files
+
+
+def folder(out: Path) -> None:
+    """Make the folder to write to. Raises BadInput where a file is in its place."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadInput("--out", f"{out} is a file; name a folder") from error
 
 
 def show(answer: Recommendation, files: list[Path], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from persona.cli.bench import AS_JSON, RECORD, publish
+from persona.cli.bench import AS_JSON, RECORD, SERVED, publish
 from persona.cli.command import Group
 
 LOSSES = ("relativistic", "hinge", "lsgan", "wgan-gp", "minimax")  # of persona.gan.losses
@@ -72,23 +72,73 @@ def taste(simulated: int, steps: int, ids: bool, out: Path, seed: int | None) ->
 )
 @click.option("--loss", type=click.Choice(LOSSES), default=LOSSES[0], show_default=True, help="Adversarial loss.")
 @click.option(
-    "--grow-from", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Checkpoint of a smaller size."
+    "--data", type=click.Path(exists=True, path_type=Path), help="Catalogue to train on (see `persona import items`)."
 )
+@click.option(
+    "--grow-from", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Checkpoint of another run, of this size or a smaller.",
+)  # fmt: skip
+@click.option("--set", "changed", multiple=True, metavar="NAME=VALUE", help="Change a field of the recipe.")
+@click.option("--dry-run", is_flag=True, help="Print the recipe and what it will cost here; write nothing.")
+@click.option("--profile", is_flag=True, help="Print where the time of some steps goes; write their trace.")
 @_out("garment-64")
 @SEED
-def gan(size: str, images: int, loss: str, grow_from: Path | None, out: Path, seed: int | None) -> None:
+def gan(
+    size: str, images: int, loss: str, data: Path | None, grow_from: Path | None, changed: tuple[str, ...],
+    dry_run: bool, profile: bool, out: Path, seed: int | None,
+) -> None:  # fmt: skip
     """Train the generator of garments; hours on two cores, so it saves every two minutes and goes on from there.
 
-    A grid of pictures, figures as JSON lines and TensorBoard's files are written to the same folder as it goes.
+    A grid of pictures, figures as JSON lines and TensorBoard's files are written to the same folder as it goes. On
+    several GPUs: torchrun --nproc-per-node 8 -m persona train gan --set batch=256; the processes share each batch.
+    Every field of the recipe can be set, and --dry-run lists them; a schedule is START:END:IMAGES.
     """
+    from persona.cli import train_gan
     from persona.cli.output import print_values
-    from persona.cli.train_gan import train as run
-    from persona.gan.train import Recipe
+    from persona.gan.recipe import Recipe
     from persona.settings import load_settings
 
     settings = load_settings(seed=seed)
-    recipe = Recipe.plan(int(size), images, grown=grow_from is not None, loss=loss, seed=settings.seed)
-    print_values(run(settings, out, recipe, grow_from), {})
+    plan = Recipe.plan(int(size), images, grown=grow_from is not None, loss=loss, seed=settings.seed)
+    order = train_gan.Order(settings, plan.override(changed), out, data, grow_from)
+    if profile:
+        click.echo(train_gan.profile(order))
+    else:
+        print_values(train_gan.dry_run(order) if dry_run else train_gan.train(order), {})
+
+
+@train.command(example="persona train directions")
+@click.option(
+    "--model", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Generator's model folder to write into. Default: garment-64 in PERSONA_MODELS.",
+)  # fmt: skip
+def directions(folder: Path | None) -> None:
+    """Fit what editing colours and patterns moves along, and write it into a generator's folder; seconds.
+
+    `persona train gan` does this at its end. Its weights stay; its version changes, so train the inverter after it.
+    """
+    from persona.cli.output import print_values
+    from persona.cli.train_edits import fit_directions
+    from persona.settings import load_settings
+
+    settings = load_settings()
+    print_values(fit_directions(settings, folder or settings.models / SERVED), {})
+
+
+@train.command(example="persona train inverter --out data/models/inverter-64")
+@click.option("--images", type=click.IntRange(32), default=12_000, show_default=True, help="Pictures to show in all.")
+@_out("inverter-64")
+@SEED
+def inverter(images: int, out: Path, seed: int | None) -> None:
+    """Train the network that finds what draws a picture like a user's own; some minutes.
+
+    It belongs to the one generator in PERSONA_MODELS, garment-64: train it again after that.
+    """
+    from persona.cli.output import print_values
+    from persona.cli.train_edits import fit_inverter
+    from persona.settings import load_settings
+
+    print_values(fit_inverter(load_settings(seed=seed), out, images), {})
 
 
 @click.group(cls=Group)
@@ -96,21 +146,62 @@ def evaluate() -> None:
     """Measure how good the models are, on data that they were not trained on."""
 
 
-@evaluate.command("gan", example="persona evaluate gan --json")
+@evaluate.command("gan", example="persona evaluate gan --model garment-64 --json")
+@click.option("--model", "name", default=SERVED, show_default=True, help="Model folder in PERSONA_MODELS.")
 @click.option(
     "--real", type=click.Path(exists=True, path_type=Path), help="Zip of garments to compare with, like an import."
 )
+@click.option("--truncation", type=click.FloatRange(0, 2), default=1.0, show_default=True, help="Deviation of z.")
+@click.option("--grid", type=click.Path(path_type=Path), help="Picture to write: real above generated, for the eye.")
 @AS_JSON
-@RECORD
-def evaluate_gan(real: Path | None, as_json: bool, record: bool) -> None:
+@click.option(
+    "--record/--no-record", default=True, show_default=True,
+    help="Keep it in the model's folder (metrics, card, grid of generated garments) and data/figures.json.",
+)  # fmt: skip
+def evaluate_gan(
+    name: str, real: Path | None, truncation: float, grid: Path | None, as_json: bool, record: bool
+) -> None:
     """Judge the generator: quality, following of conditions, colours, copying, and whether it suits the right user.
 
-    Compares with the held-out part of the store's photographed garments, or with those of --real.
+    Compares with the held-out part of the store's photographed garments, or with those of --real. Figures of other
+    pictures or another truncation are printed and not kept, and data/figures.json holds the served model's alone.
     """
     from persona.cli.evaluate_gan import run
+    from persona.cli.gan_report import check_grid, publish_judged, write_grid
     from persona.settings import load_settings
 
-    publish("persona evaluate gan", run(load_settings(), real), {}, as_json=as_json, record=record and not real)
+    settings = load_settings()
+    if grid:
+        check_grid(grid)
+    judged = run(settings, name, real, truncation=truncation)
+    if grid:
+        write_grid(judged, grid)
+    folder = settings.models / name if record and not real and truncation == 1 else None
+    publish_judged(judged, folder, served=name == SERVED, as_json=as_json)
+
+
+@evaluate.command("edits", example="persona evaluate edits --json")
+@click.option("--garments", type=click.IntRange(1, 500), default=40, show_default=True, help="To edit in every way.")
+@AS_JSON
+@RECORD
+def evaluate_edits(garments: int, as_json: bool, record: bool) -> None:
+    """Edit garments to every colour, pattern and category, and measure what is seen of it in the pictures."""
+    from persona.cli.evaluate_edits import edits
+    from persona.settings import load_settings
+
+    publish("persona evaluate edits", edits(load_settings(), garments), {}, as_json=as_json, record=record)
+
+
+@evaluate.command("inverter", example="persona evaluate inverter --json")
+@click.option("--garments", type=click.IntRange(1, 500), default=100, show_default=True, help="Held-out ones, at most.")
+@AS_JSON
+@RECORD
+def evaluate_inverter(garments: int, as_json: bool, record: bool) -> None:
+    """Draw held-out real garments again from what the inverter finds, beside controls; say how near, how fast."""
+    from persona.cli.evaluate_edits import inversion
+    from persona.settings import load_settings
+
+    publish("persona evaluate inverter", inversion(load_settings(), garments), {}, as_json=as_json, record=record)
 
 
 @evaluate.command("taste", example="persona evaluate taste --data simulated --json")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from persona.recommend.types import Recommendation
 
 SEED = click.IntRange(0, 2**63 - 1)
+PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PORT = click.IntRange(0, 65535)
 
 
@@ -72,6 +73,13 @@ def recommend(user: str, as_json: bool, made: int, **asked: Any) -> None:
 @click.option("--style", help="Without a user: likewise for casual, smart or sporty.")
 @click.option("--count", type=click.IntRange(1, 16), default=4, show_default=True, help="How many.")
 @click.option(
+    "--like", type=PICTURE, help="A photo of your own: make garments like it, which the options above change."
+)
+@click.option("--garment", help="With --like: what the photo shows; default: read from it.")
+@click.option("--from-user", help="Walk from this user's taste ...")
+@click.option("--to-user", help="... to this one's; the same user twice: between two of their moods.")
+@click.option("--frames", type=click.IntRange(2, 240), default=16, show_default=True, help="Pictures of the walk.")
+@click.option(
     "--catalogue", type=click.IntRange(1, 100_000), metavar="N", help="Make an importable catalogue of N instead."
 )
 @click.option("--seed", type=SEED, help="The same seed gives the same garments.")
@@ -79,10 +87,24 @@ def recommend(user: str, as_json: bool, made: int, **asked: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 def generate(
     user: str | None, category: str | None, count: int, catalogue: int | None, seed: int | None, out: Path,
-    as_json: bool, **liked: str | None,
+    as_json: bool, like: Path | None, garment: str | None, from_user: str | None, to_user: str | None, frames: int,
+    **liked: str | None,
 ) -> None:  # fmt: skip
-    """Make garments: for a user, for stated likes, or a whole catalogue for demonstrations, labelled as generated."""
-    from persona.cli import generating
+    """Make garments: for a user, for stated likes, like a photo, or a whole catalogue; labelled as generated.
+
+    --like FILE --colour green --pattern striped: like mine, but green and striped. The photo is not stored.
+    --from-user A --to-user B: pictures on the way from one taste to another, and one that moves.
+    """
+    from persona.cli import generating, varying
+
+    varying.check(like, garment, from_user, to_user, user, catalogue, liked.get("style"))
+    if like:
+        asked = {"garment": garment, "category": category, "colour": liked["colour"], "pattern": liked["pattern"]}
+        varying.vary(like, out, as_json, count=count, seed=seed, **asked)
+        return
+    if from_user and to_user:
+        varying.walk(from_user, to_user, frames, category, seed, out, as_json)
+        return
 
     if catalogue:
         from persona.cli.generated_catalogue import make_catalogue
@@ -96,21 +118,10 @@ def generate(
 
 def _ask(**asked: Any) -> tuple[Recommendation, Pictures]:
     """One recommendation from the store that the settings name, and where its pictures are."""
-    from pydantic import ValidationError
-
-    from persona.cli.output import invalid
-    from persona.cli.threads import set_threads
-    from persona.recommend import Recommender
+    from persona.cli.varying import opened, requested
     from persona.recommend.types import RecommendationRequest
-    from persona.settings import load_settings
 
-    try:
-        request = RecommendationRequest(**asked)
-    except ValidationError as error:
-        raise invalid(error) from error
-    settings = load_settings()
-    set_threads(settings, default=1)
-    recommender = Recommender.open(settings)
+    request, recommender = requested(RecommendationRequest, **asked), opened()
     return recommender.recommend(request), recommender.pictures
 
 

@@ -2,5 +2,6 @@
 
 from persona.recommend.recommender import Recommender
 from persona.recommend.types import Recommendation, RecommendationRequest
+from persona.recommend.variations import VariationRequest, Variations
 
-__all__ = ["Recommendation", "RecommendationRequest", "Recommender"]
+__all__ = ["Recommendation", "RecommendationRequest", "Recommender", "VariationRequest", "Variations"]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from persona.catalog.measure import Measures, measure, style_of
 from persona.catalog.pictures import Pictures
-from persona.gan import GarmentModel, condition_digest, sample
+from persona.gan import GarmentModel, condition_digest
+from persona.gan.model import Code, render
 from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.keeping import keep
 from persona.recommend.memo import Memo
@@ -29,16 +30,25 @@ KEPT_DRAWN = 512  # garments remembered, 16 KiB each: the same request again dra
 
 @dataclass(frozen=True)
 class Wish:
-    """What a garment is made from: condition float32 (64,), category and seed."""
+    """What a garment is made from: condition float32 (64,), category and seed. z: (64,), where it is not the seed's."""
 
     condition: Floats
     category: Category
     seed: int
+    z: Floats | None = None
 
     @property
     def digest(self) -> str:
-        """sha256 of the condition and the category."""
-        return condition_digest(self.condition, self.category)
+        """sha256 of the condition, the category, and the z where it has its own."""
+        made_from = self.condition if self.z is None else np.concatenate([self.condition, self.z])
+        return condition_digest(made_from, self.category)
+
+    @property
+    def code(self) -> Code:
+        """What the generator draws it from."""
+        if self.z is None:
+            return Code.of(self.condition[None], [self.category], [self.seed])
+        return Code(self.z[None], self.condition[None], (self.category,))
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ class Atelier:
 
     def _draw(self, wish: Wish) -> Garment:
         """One by one: in a batch of another size sums differ in the last digit, so a pixel, so the whole sha256."""
-        rgba = sample(self.generator, wish.condition[None], [wish.category], [wish.seed])[0]
+        rgba = render(self.generator, wish.code)[0]
         measures, feature = measure(rgba), self._visual.features(rgba[None])
         codes = np.array([facet_codes(_as_item(wish, measures))], np.int64)
         return Garment(rgba, wish, measures, feature[0], self._taste.vectors_of(feature, codes)[0])

@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from persona.catalog.pictures import Pictures
-from persona.errors import NotFound, OutOfDate
+from persona.errors import BadInput, NotFound, OutOfDate
 from persona.gan import GarmentModel
+from persona.gan.edit import walk
+from persona.gan.invert import Inverter
+from persona.gan.model import Code
 from persona.recommend.catalogue import Catalogue, load_catalogue
 from persona.recommend.dressing import Dresser
-from persona.recommend.garments import Atelier, Garment
+from persona.recommend.garments import Atelier, Garment, Wish
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
@@ -29,6 +33,7 @@ from persona.recommend.types import (
     RecommendationRequest,
     picture_url,
 )
+from persona.recommend.variations import Tailor, VariationRequest, Variations
 from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import ModelVersion, Reason
@@ -40,7 +45,7 @@ from persona.taste.visual import VisualNetwork
 KEPT_CAUSES = 256  # people whose reasons are remembered, up to 64 KiB each
 KEPT_GENERATIONS = 50_000  # liked pictures whose content vectors are remembered, a third of a KiB each
 LOOK_EVERY = 10.0  # seconds between looks for newly imported items
-VISUAL, TASTE, GENERATOR = "visual-64", "taste-garment", "garment-64"  # model folders
+VISUAL, TASTE, GENERATOR, INVERTER = "visual-64", "taste-garment", "garment-64", "inverter-64"  # model folders
 
 
 class Recommender:
@@ -51,13 +56,20 @@ class Recommender:
     """
 
     def __init__(
-        self, store: Store, pictures: Pictures, visual: VisualNetwork, taste: TasteModel, generator: GarmentModel
+        self,
+        store: Store,
+        pictures: Pictures,
+        visual: VisualNetwork,
+        taste: TasteModel,
+        generator: GarmentModel,
+        inverter: Inverter | None = None,
     ) -> None:
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
         self._visual, self._taste, self._generator = visual, taste, generator
         self._atelier = Atelier(generator, visual, taste, pictures, store)
         self._dresser = Dresser(self._atelier, pictures, store)
+        self._tailor = Tailor(self._atelier, visual, inverter, store)
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
         self._refreshing, self._looked, self._counted = threading.Lock(), time.monotonic(), store.count_items()
@@ -75,7 +87,8 @@ class Recommender:
         taste = TasteModel.load(settings.models / TASTE)
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
-        return cls(store, Pictures(settings.pictures), visual, taste, generator)
+        inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
+        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter)
 
     @property
     def table(self) -> ItemTable:
@@ -113,6 +126,25 @@ class Recommender:
             cold_start=standing.reading.cold_start,
         )
 
+    def vary(self, request: VariationRequest) -> Variations:
+        """Garments after a user's own photo, which is not stored; see `Tailor.vary`."""
+        return self._tailor.vary(request)
+
+    def walk(self, start: RecommendationRequest, end: RecommendationRequest, frames: int) -> NDArray[np.uint8]:
+        """Pictures uint8 (frames, size, size, 4) from one person's taste to another's, or between a person's moods.
+
+        The ends are the first garments that the two requests would be given. Nothing is stored. Raises as `recommend`,
+        and BadInput for fewer than two frames and for a category that the generator cannot draw.
+        """
+        return walk(self._generator, self._first(start), self._first(end), frames)
+
+    def _first(self, request: RecommendationRequest) -> Code:
+        person = inline_person(request) if request.user_id is None else stored_person(self.store, request.user_id)
+        wishes = self._wishes(self._stand(request.model_copy(update={"explain": False}), person), 1)
+        if not wishes:
+            raise BadInput("category", f"{request.category!r} is none that the generator can draw; choose another")
+        return wishes[0].code
+
     def erase(self, user_id: str) -> None:
         """Erase a user: profile, events, vectors, generations, and pictures that nobody else's refer to.
 
@@ -139,11 +171,14 @@ class Recommender:
 
     def _make(self, standing: Standing) -> list[Garment]:
         """Garments for the person's taste modes, stored, best first."""
-        request, reading, catalogue = standing.request, standing.reading, standing.catalogue
-        allowed, seed = standing.allowed & catalogue.pictured, derive(standing.seed, "modes")
-        wishes = self._atelier.wishes(reading.vector, catalogue, allowed, request.generate, seed, request.category)
+        wishes = self._wishes(standing, standing.request.generate)
         drawn = sorted(self._atelier.draw(wishes), key=lambda garment: -standing.score(garment.vector))
-        return self._atelier.keep(drawn, reading.person.user_id, _reasons(drawn, standing))
+        return self._atelier.keep(drawn, standing.reading.person.user_id, _reasons(drawn, standing))
+
+    def _wishes(self, standing: Standing, count: int) -> list[Wish]:
+        catalogue, category = standing.catalogue, standing.request.category
+        allowed, seed = standing.allowed & catalogue.pictured, derive(standing.seed, "modes")
+        return self._atelier.wishes(standing.reading.vector, catalogue, allowed, count, seed, category)
 
     def _catalogue_for(self, person: Person) -> Catalogue:
         """The snapshot; a new one at once when the person did something with an item that was imported since.

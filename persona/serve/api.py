@@ -7,6 +7,7 @@ from flask import Response, url_for
 from pydantic import BaseModel, Field, ValidationError
 
 from persona.recommend.types import Recommendation, RecommendationRequest
+from persona.recommend.variations import EXAMPLE, VariationRequest, Variations
 from persona.serve import strict
 from persona.serve.problems import InvalidRequest
 from persona.serve.service import service
@@ -74,6 +75,18 @@ def recommend(wanted: RecommendationRequest) -> Response:
     generated picture is labelled (`generated: true`).
     """
     return _json(service().recommender.recommend(wanted))
+
+
+@api.post("/variations")
+@api.input(VariationRequest, arg_name="wanted", example=EXAMPLE)
+@api.output(Variations, description="garments made after the photo")
+def vary(wanted: VariationRequest) -> Response:
+    """Make garments like the one in a user's own photo, in another colour, pattern or kind
+
+    The photo is not stored. A stored user has to have allowed it (consent `photos`). What comes back is generated and
+    labelled so.
+    """
+    return _json(service().recommender.vary(wanted))
 
 
 @api.post("/events")

@@ -69,7 +69,7 @@ def exact(spec: Json) -> Json:
 
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
-    order = ["recommend", "add_events", "put_user", "get_user", "delete_user", "picture"]
+    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "picture"]
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()
@@ -141,7 +141,7 @@ def _problem_schemas() -> Json:
 
 def _problems_of(path: str, operation: Json) -> list[str]:
     statuses = ["400", "413", "415", "422"] if "requestBody" in operation else []
-    statuses += ["404"] if operation["parameters"] or path == "/v1/recommendations" else []
+    statuses += ["404"] if operation["parameters"] or path in ("/v1/recommendations", "/v1/variations") else []
     statuses += ["409"] if path == "/v1/events" else []
     statuses += ["503"] if path != "/livez" else []
     return [*sorted(statuses), "default"]

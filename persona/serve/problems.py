@@ -33,7 +33,7 @@ _REMEDIES = {
 _DETAILS = {
     404: "There is nothing at this address: see /docs for the addresses that exist.",
     405: "This address does not take {method}: see the Allow header for the methods that it takes.",
-    413: "The body is larger than 1 MiB: split it into several requests.",
+    413: "The body is larger than 1 MiB: split it into several requests, or send a smaller picture.",
     415: "Send the body as JSON, with the header Content-Type: application/json.",
 }
 

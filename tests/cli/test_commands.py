@@ -23,8 +23,9 @@ from persona.gan.losses import LOSSES
 COMMANDS = commands(main)
 WANTED = {
     "demo", "db upgrade", "import items", "import clothing", "import users", "import events", "simulate",
-    "train visual", "train taste", "train gan", "evaluate taste", "evaluate gan", "generate", "recommend", "serve",
-    "bench taste", "bench generate", "bench import", "bench serve", "figures",
+    "train visual", "train taste", "train gan", "train directions", "train inverter", "evaluate taste", "evaluate gan",
+    "evaluate edits", "evaluate inverter", "generate", "recommend", "serve",
+    "export gan", "bench taste", "bench generate", "bench import", "bench serve", "figures",
 }  # fmt: skip
 
 

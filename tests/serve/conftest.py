@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 
 from persona.catalog.pictures import Pictures, premultiply
 from persona.gan import GarmentModel, Prior
+from persona.gan.directions import Directions
+from persona.gan.invert import Encoder, Inverter
 from persona.gan.networks import Generator
 from persona.recommend import Recommender
 from persona.serve.app import create_app
 from persona.settings import Settings
 from persona.store import Store, upgrade
-from persona.store.records import Event, Item, Preference, Profile, Rights
+from persona.store.records import COLOURS, PATTERNS, Event, Item, Preference, Profile, Rights
 from persona.taste.model import TasteConfig, TasteModel
 from persona.taste.visual import VisualNetwork
 
@@ -65,7 +67,7 @@ def draw(category: str, paint: tuple[int, int, int], shade: float) -> NDArray[np
 
 
 def make_models(folder: Path) -> None:
-    """The three model folders, small and untrained, but the same every time."""
+    """The four model folders, small and untrained, but the same every time."""
     torch.manual_seed(1)
     categories = tuple(SHAPES)
     visual = VisualNetwork(categories, width=4)
@@ -73,8 +75,16 @@ def make_models(folder: Path) -> None:
     rng = np.random.default_rng(1)
     conditions = rng.standard_normal((60, 64)).astype(np.float32)
     prior = Prior.fit(conditions, np.arange(60) % len(categories), len(categories))
-    generator = GarmentModel(Generator(64, len(categories), 0.06), prior, categories, visual.version)
+    labs = [(50 + 20 * x, 40 * y, 40 * z) for x, y, z in conditions[:, :3].tolist()]
+    named = [tuple(PATTERNS[i % 4] for i in range(60)), tuple(COLOURS[i % len(COLOURS)] for i in range(60))]
+    directions = Directions.fit(conditions, np.arange(60) % len(categories), labs, named[1], named[0])
+    directions.colours[:] = [labs[i] for i in range(len(COLOURS))]
+    generator = GarmentModel(
+        Generator(64, len(categories), 0.06), prior, categories, visual.version, directions=directions
+    )
     generator.save(folder / "garment-64", width=0.06, card="A small untrained generator for tests.", metrics={})
+    inverter = Inverter(Encoder(4), generator.version)
+    inverter.save(folder / "inverter-64", width=4, card="A small untrained inverter for tests.", metrics={})
     taste = TasteModel(TasteConfig(width=16, heads=2, feature_version=visual.version))
     torch.nn.init.normal_(taste.out.weight, std=0.2)  # as initialised it does not tell items apart
     taste.save(folder / "taste-garment", card="A small untrained model for tests.", metrics={})

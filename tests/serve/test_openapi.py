@@ -25,6 +25,7 @@ load_all_checks()
 EXCLUDED = CHECKS.get_by_names(["positive_data_acceptance"])
 OPERATIONS = [
     ("post", "/v1/recommendations"),
+    ("post", "/v1/variations"),
     ("post", "/v1/events"),
     ("put", "/v1/users/{user_id}"),
     ("get", "/v1/users/{user_id}"),
