@@ -20,8 +20,9 @@ from persona.gan.model import Code, GarmentModel, code_of, render, to_levels
 
 ROUNDS = 6  # drawings at most to an edit; most are done after two
 NEAR = 3.0  # CIEDE2000 between the wished and the measured colour that is near enough
+WHOLE = 0.75  # intersection over union with the outline before, under which a garment counts as broken
 KEEP = 0.5  # share of what sets a garment apart from its category that survives in another category
-WEAKEST, STEP, STRONGEST = 1.0, 0.5, 2.5  # how far to go toward a pattern until it is seen; farther breaks the garment
+WEAKEST, STEP, STRONGEST = 1.0, 0.5, 2.0  # how far to go toward a pattern until it is seen; farther breaks the garment
 _CORRECT = 0.7  # share of the measured colour error by which the next round aims elsewhere
 _EMPTY = (100.0, 0.0, 0.0)  # colour of a picture without a garment: the page's
 
@@ -45,23 +46,27 @@ class Change:
 class Edited:
     """code: to draw the result again; pictures: uint8 (n, size, size, 4); colour_error: CIEDE2000 (n,) from what was
     wished, or from the colour before where none was; named: bool (n,), the colour has the wished name, or none was
-    wished; pattern_share: (n,) probability of the wished pattern, or ones."""
+    wished; pattern_share: (n,) probability of the wished pattern, or ones; outline: (n,) intersection over union with
+    the garment before, or ones where another category was wished."""
 
     code: Code
     pictures: Bytes
     colour_error: Floats
     named: NDArray[np.bool_]
     pattern_share: Floats
+    outline: Floats
 
 
 def edit(model: GarmentModel, code: Code, change: Change, rounds: int = ROUNDS) -> Edited:
     """The same garments, z kept, in another colour, pattern or category.
 
     The first move is linear (`Directions`). Then what was drawn is measured and the aim corrected by what is missing,
-    so many rounds at most; of each garment the best drawing counts: the wished pattern first, then the colour. Raises
-    BadInput for what the generator has not learnt, OutOfDate for a model folder without directions.
+    so many rounds at most; of each garment the best drawing counts: the wished pattern first, then an outline like the
+    one before, then the colour. Raises BadInput for what the generator has not learnt, OutOfDate for a model folder
+    without directions.
     """
-    directions, aim = model.directions, _aim(model, code, change)
+    directions, before = model.directions, render(model, code)
+    aim = _aim(model, before, change)
     moved = _to_category(model, code, change.category) if change.category else code
     held = directions.read(code.condition)
     colour = aim.copy() if change.colour is not None else held[:, :3]
@@ -71,7 +76,7 @@ def edit(model: GarmentModel, code: Code, change: Change, rounds: int = ROUNDS) 
         if change.pattern is not None:
             kind = kind + strength * (directions.pattern(change.pattern) - kind)
         condition = directions.move(moved.condition, np.concatenate([colour, kind], 1)).astype(np.float32)
-        tried, seen = _look(model, replace(moved, condition=condition), aim, change)
+        tried, seen = _look(model, replace(moved, condition=condition), aim, change, before)
         best = tried if best is None else _better(best, tried)
         if _done(best):
             break
@@ -89,24 +94,32 @@ def _to_category(model: GarmentModel, code: Code, category: str) -> Code:
     return Code(code.z, mean[into] + stays * (code.condition - own), (category,) * len(code))
 
 
-def _aim(model: GarmentModel, code: Code, change: Change) -> Floats:
+def _aim(model: GarmentModel, before: Bytes, change: Change) -> Floats:
     """The colours (n, 3) that the results shall have."""
     if change.colour is None:
-        return _colours(render(model, code))
+        return _colours(before)
     lab = model.directions.colour(change.colour) if isinstance(change.colour, str) else np.array(change.colour)
     if lab.shape != (3,) or not np.isfinite(lab).all():
         raise BadInput("colour", f"{change.colour} is no CIELAB colour: send three finite numbers")
-    return np.tile(lab.astype(np.float64), (len(code), 1))
+    return np.tile(lab.astype(np.float64), (len(before), 1))
 
 
-def _look(model: GarmentModel, code: Code, aim: Floats, change: Change) -> tuple[Edited, Floats]:
+def _look(model: GarmentModel, code: Code, aim: Floats, change: Change, before: Bytes) -> tuple[Edited, Floats]:
     """Draw and measure: the result, and its colours (n, 3)."""
     pictures = render(model, code)
     colours = _colours(pictures)
     errors = delta_e_2000(colours, aim)
     named = [not isinstance(change.colour, str) or colour_name(lab) == change.colour for lab in colours]
     shares = [_share(picture, change.pattern) if change.pattern else 1.0 for picture in pictures]
-    return Edited(code, pictures, errors, np.array(named, bool), np.array(shares, np.float64)), colours
+    outline = np.ones(len(code)) if change.category else outline_iou(pictures, before)
+    return Edited(code, pictures, errors, np.array(named, bool), np.array(shares, np.float64), outline), colours
+
+
+def outline_iou(one: Bytes, other: Bytes) -> Floats:
+    """Intersection over union (n,) of where pictures (n, s, s, 4) are more than half opaque; 1 for two empty ones."""
+    a, b = one[..., 3] > 127, other[..., 3] > 127
+    either = (a | b).sum((1, 2))
+    return np.asarray(np.where(either > 0, (a & b).sum((1, 2)) / either.clip(1), 1.0), np.float64)
 
 
 def _share(picture: Bytes, pattern: str) -> float:
@@ -127,6 +140,7 @@ def _better(one: Edited, other: Edited) -> Edited:
         _chosen(take, other.colour_error, one.colour_error),
         _chosen(take, other.named, one.named),
         _chosen(take, other.pattern_share, one.pattern_share),
+        _chosen(take, other.outline, one.outline),
     )
 
 
@@ -135,8 +149,9 @@ def _chosen(take: NDArray[np.bool_], one: NDArray[Any], other: NDArray[Any]) -> 
 
 
 def _cost(edited: Edited) -> Floats:
-    """CIEDE2000, more for another name, and more than any colour is worth for a pattern that is not there."""
-    return edited.colour_error + 10.0 * ~edited.named + 100 * np.maximum(SURE - edited.pattern_share, 0)
+    """CIEDE2000, more for another name, and more than any colour is worth for no pattern or a broken outline."""
+    lost = np.maximum(SURE - edited.pattern_share, 0) + 2 * np.maximum(WHOLE - edited.outline, 0)
+    return edited.colour_error + 10.0 * ~edited.named + 100 * lost
 
 
 def _done(edited: Edited) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from persona.catalog.colour import colour_name, delta_e_2000, garment_lab
 from persona.catalog.measure import measure
 from persona.errors import BadInput
-from persona.gan.edit import Change, edit
+from persona.gan.edit import Change, edit, outline_iou
 from persona.gan.invert import STEPS, Inverter, invert
 from persona.gan.judge import Judge, RealSet
 from persona.gan.model import Code, GarmentModel, render
@@ -137,13 +137,6 @@ def reconstruction(made: Bytes, real: Bytes) -> dict[str, float]:
         "outline_iou": float(outline_iou(made, real).mean()),
         "colour_de00": float(np.median(delta_e_2000(labs(made), labs(real)))),
     }
-
-
-def outline_iou(one: Bytes, other: Bytes) -> Floats:
-    """Intersection over union (n,) of where pictures (n, s, s, 4) are more than half opaque; 1 for two empty ones."""
-    a, b = one[..., 3] > 127, other[..., 3] > 127
-    either = (a | b).sum((1, 2))
-    return np.asarray(np.where(either > 0, (a & b).sum((1, 2)) / either.clip(1), 1.0), np.float64)
 
 
 def labs(pictures: Bytes) -> Floats:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from persona.errors import BadInput, OutOfDate
 from persona.gan import GarmentModel
 from persona.gan.data import Garments
-from persona.gan.edit import Change, edit
-from persona.gan.evaluate_edits import labs, outline_iou, reconstruction
+from persona.gan.edit import Change, edit, outline_iou
+from persona.gan.evaluate_edits import labs, reconstruction
 from persona.gan.invert import BOX, RADIUS, Encoder, Inverter, bounded, difference, invert
 from persona.gan.model import render
 from persona.gan.train_inverter import Plan, train_inverter
