@@ -43,7 +43,7 @@ def test_what_it_prints_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour=3", r"--set: 'colour=3': wanted NAME=VALUE; there are the names augment, balance, batch,"),
+        ("tint=3", r"--set: 'tint=3': wanted NAME=VALUE; there are the names augment, balance, batch,"),
         ("batch", "--set: 'batch': wanted NAME=VALUE"),
         ("batch=many", "batch: 'many' is not a whole number"),
         ("batch=1", "batch: 1 of 10000 pictures"),
