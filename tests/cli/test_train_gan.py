@@ -124,7 +124,7 @@ def test_corrupt_files_are_named_where_too_few_others_are_left(place: Path) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour=1", r"--set: 'colour=1': wanted NAME=VALUE; there are the names augment, "),
+        ("tint=1", r"--set: 'tint=1': wanted NAME=VALUE; there are the names augment, "),
         ("loss=best", "loss: 'best' is unknown: choose from relativistic, "),
         ("batch=few", "batch: 'few' is not a whole number"),
     ],
