@@ -125,3 +125,14 @@ def test_bad_garments_are_named(change: dict[str, np.ndarray], message: str) -> 
     given = {"rgba": rgba, "conditions": conditions, "mirrored": conditions, "categories": codes, **change}
     with pytest.raises(BadInput, match=message):
         Garments(**given, names=NAMES, size=32)
+
+
+@pytest.mark.parametrize(("classify", "contrast"), [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+def test_what_is_read_back_teaches_only_where_it_weighs(classify: float, contrast: float) -> None:
+    category, condition = Schedule(classify, classify, 1), Schedule(contrast, contrast, 1)
+    trainer = Trainer(replace(TINY, classify=category, contrast=condition), garments())
+    heads = [trainer.discriminator.category_head.weight, trainer.discriminator.condition_head.weight]
+    before = [head.detach().clone() for head in heads]
+    trainer.step()
+    moved = [not torch.equal(head, old) for head, old in zip(heads, before)]
+    assert moved == [classify > 0, contrast > 0]
