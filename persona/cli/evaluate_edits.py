@@ -9,24 +9,21 @@ from numpy.typing import NDArray
 
 from persona.cli import materials
 from persona.cli.evaluate_gan import load_perceptual
-from persona.cli.train_edits import drawable, held_of
+from persona.cli.train_edits import drawable
 from persona.errors import BadInput
 from persona.gan import GarmentModel
 from persona.gan.evaluate_edits import evaluate_edits, evaluate_inversion
 from persona.gan.invert import Inverter
-from persona.gan.judge import Judge, RealSet
+from persona.gan.judge import Judge
 from persona.settings import Settings
-from persona.store.records import CATEGORIES
 from persona.taste.visual import VisualNetwork
 
 
 def edits(settings: Settings, garments: int) -> dict[str, Any]:
     """The figures of `persona evaluate edits`."""
     model, found, content = _real(settings)
-    seen = ~found.held_out
-    train = RealSet(found.rgba[seen], content[seen], [CATEGORIES[code] for code in found.categories[seen]])
-    judge = Judge(load_perceptual(settings), train)
-    return evaluate_edits(model, held_of(found, content), judge, garments, settings.seed)
+    judge = Judge(load_perceptual(settings), materials.real_set(found, content, ~found.held_out))
+    return evaluate_edits(model, materials.real_set(found, content, found.held_out), judge, garments, settings.seed)
 
 
 def inversion(settings: Settings, garments: int) -> dict[str, Any]:
@@ -34,7 +31,9 @@ def inversion(settings: Settings, garments: int) -> dict[str, Any]:
     inverter = Inverter.load(settings.models / "inverter-64", settings.torch_device)
     model, found, content = _real(settings)
     inverter.check(model)
-    return evaluate_inversion(inverter, model, held_of(found, content), garments, settings.seed)
+    return evaluate_inversion(
+        inverter, model, materials.real_set(found, content, found.held_out), garments, settings.seed
+    )
 
 
 def _real(settings: Settings) -> tuple[GarmentModel, materials.Garments, NDArray[np.float32]]:

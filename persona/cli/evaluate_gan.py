@@ -22,7 +22,7 @@ from persona.gan.judge import Judge, RealSet
 from persona.gan.perceptual import Perceptual
 from persona.recommend.evaluate import Wins, garments_for, preference_wins
 from persona.settings import Settings
-from persona.store.records import CATEGORIES, Item, Rights
+from persona.store.records import Item, Rights
 from persona.taste.evaluate import cases_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import Simulator, Tastes, simulate, utilities
@@ -58,10 +58,13 @@ def run(settings: Settings, name: str, real: Path | None = None, *, truncation: 
         )
     found = materials.garments(settings, side=model.size)
     content = network.features(found.rgba)
-    train, held = _part(found, content, ~found.held_out), _part(found, content, found.held_out)
+    train, held = (
+        materials.real_set(found, content, ~found.held_out),
+        materials.real_set(found, content, found.held_out),
+    )
     if real:
         others = _imported(real, model.size)
-        held = _part(others, network.features(others.rgba), np.ones(len(others.items), bool))
+        held = materials.real_set(others, network.features(others.rgba), np.ones(len(others.items), bool))
     check_sizes(len(train), len(held))
     judge = Judge(load_perceptual(settings), train)
     evaluation = evaluate(model, judge, held, seed=seed, truncation=truncation)
@@ -136,10 +139,6 @@ def _likes(pictures: NDArray[np.uint8], judge: Judge, tastes: Tastes) -> Floats:
         )
     table = ItemTable.of(items, impression.conditions.astype(np.float32))
     return utilities(tastes, table, replace(Simulator(), appeal=0.0)).T
-
-
-def _part(found: materials.Garments, content: NDArray[np.float32], rows: NDArray[np.bool_]) -> RealSet:
-    return RealSet(found.rgba[rows], content[rows], [CATEGORIES[code] for code in found.categories[rows]])
 
 
 def _imported(source: Path, side: int) -> materials.Garments:

@@ -17,6 +17,8 @@ from persona.catalog.pictures import Pictures
 from persona.catalog.split import held_out
 from persona.cli.threads import set_threads
 from persona.errors import BadInput
+from persona.gan import data
+from persona.gan.judge import RealSet
 from persona.settings import Settings
 from persona.store import Store, upgrade
 from persona.store.records import CATEGORIES, Item
@@ -78,6 +80,21 @@ def imported(source: Path, home: Path, *, field: str, fewest: int = FEWEST) -> S
         why = "".join(f"; {len(rows)} {how}, the first {rows[0]}" for how, rows in lost.items() if rows)
         raise BadInput(field, f"{source.name} has {usable} garments that can be used{why}; wanted {fewest}")
     return settings
+
+
+def real_set(found: Garments, features: NDArray[np.float32], rows: NDArray[np.bool_]) -> RealSet:
+    """Some of the garments as the judge sees them, with their content vectors as conditions (of all: (n, 64))."""
+    return RealSet(found.rgba[rows], features[rows], [CATEGORIES[code] for code in found.categories[rows]])
+
+
+def training_set(
+    found: Garments, features: NDArray[np.float32], network: VisualNetwork, names: tuple[str, ...], size: int
+) -> data.Garments:
+    """Those that are trained on, with the conditions of their mirror images too; codes are places in names."""
+    seen = ~found.held_out
+    mirrored = network.features(np.ascontiguousarray(found.rgba[seen][:, :, ::-1]))
+    codes = np.array([names.index(CATEGORIES[code]) for code in found.categories[seen]], np.int64)
+    return data.Garments(found.rgba[seen], features[seen], mirrored, codes, names, size)
 
 
 def origins(items: Sequence[Item], most: int = 5) -> tuple[str, str]:

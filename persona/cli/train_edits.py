@@ -14,11 +14,9 @@ from tqdm import tqdm
 from persona.cli import materials
 from persona.errors import BadInput
 from persona.gan import GarmentModel
-from persona.gan.data import Garments
 from persona.gan.directions import Directions
 from persona.gan.evaluate_edits import evaluate_inversion
 from persona.gan.invert import Inverter
-from persona.gan.judge import RealSet
 from persona.gan.train_inverter import Plan, train_inverter
 from persona.settings import Settings
 from persona.store.records import CATEGORIES, Item
@@ -67,7 +65,7 @@ def fit_inverter(settings: Settings, out: Path, images: int) -> dict[str, Any]:
     model = GarmentModel.load(settings.models / "garment-64", settings.torch_device)
     found = drawable(materials.garments(settings, side=model.size), model)
     features, plan, state = network.features(found.rgba), Plan(images=images, seed=settings.seed), None
-    garments = _garments(found, features, network, model)
+    garments = materials.training_set(found, features, network, model.categories, model.size)
     with tqdm(total=images, desc="training", unit="picture") as shown:
         for state in train_inverter(model, garments, plan):
             shown.set_postfix(loss=f"{state.loss:.4f}", refresh=False)
@@ -83,7 +81,9 @@ def fit_inverter(settings: Settings, out: Path, images: int) -> dict[str, Any]:
     inverter = Inverter(state.encoder, model.version)
     inverter.save(out, width=plan.width, card=card, metrics=metrics)
     if found.held_out.any():
-        metrics |= evaluate_inversion(inverter, model, held_of(found, features), seed=plan.seed)
+        metrics |= evaluate_inversion(
+            inverter, model, materials.real_set(found, features, found.held_out), seed=plan.seed
+        )
         inverter.save(out, width=plan.width, card=card, metrics=metrics)
     return metrics | {"inverter": inverter.version}
 
@@ -96,19 +96,3 @@ def drawable(found: materials.Garments, model: GarmentModel) -> materials.Garmen
     return materials.Garments(
         [found.items[row] for row in rows], found.rgba[rows], found.categories[rows], found.held_out[rows]
     )
-
-
-def held_of(found: materials.Garments, features: NDArray[np.float32]) -> RealSet:
-    """The held-out ones."""
-    held = found.held_out
-    return RealSet(found.rgba[held], features[held], [CATEGORIES[code] for code in found.categories[held]])
-
-
-def _garments(
-    found: materials.Garments, features: NDArray[np.float32], network: VisualNetwork, model: GarmentModel
-) -> Garments:
-    """Those that are trained on, under the generator's own codes of categories."""
-    seen = ~found.held_out
-    mirrored = network.features(np.ascontiguousarray(found.rgba[seen][:, :, ::-1]))
-    codes = np.array([model.categories.index(CATEGORIES[code]) for code in found.categories[seen]], np.int64)
-    return Garments(found.rgba[seen], features[seen], mirrored, codes, model.categories, model.size)

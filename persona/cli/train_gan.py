@@ -18,7 +18,6 @@ from persona.cli import materials
 from persona.cli.train_edits import directions_of
 from persona.gan import GarmentModel, Prior, checkpoint
 from persona.gan.cost import cost, profiled
-from persona.gan.data import Garments
 from persona.gan.ranks import ALONE, Ranks, joined
 from persona.gan.recipe import Recipe
 from persona.gan.run import CHECKPOINT, run
@@ -108,7 +107,8 @@ def _prepared(order: Order, home: Path, *, alone: bool = False) -> Iterator[Prep
         ranks.share(recipe.batch)  # says at once if it cannot
         found = materials.garments(_source(order, home, ALONE if alone else ranks), side=recipe.size)
         features = network.features(found.rgba)
-        trainer = Trainer(recipe, _garments(found, features, network, recipe.size), device, ranks)
+        garments = materials.training_set(found, features, network, CATEGORIES, recipe.size)
+        trainer = Trainer(recipe, garments, device, ranks)
         if order.grow_from and not checkpoint.exists(order.out / CHECKPOINT):
             trainer.grow_from(order.grow_from)
         yield Prepared(trainer, found, features, network.version)
@@ -139,10 +139,3 @@ def _write(made: Prepared, out: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {"images": trainer.images, "garments": len(trainer.garments), "recipe": asdict(recipe)}
     model.save(out, width=recipe.width, card=card, metrics=metrics)
     return {"images": trainer.images, "garments": len(trainer.garments), "model": model.version}
-
-
-def _garments(found: materials.Garments, features: NDArray[np.float32], network: VisualNetwork, size: int) -> Garments:
-    """Those that are trained on, with the conditions of their mirror images too."""
-    seen = ~found.held_out
-    mirrored = network.features(np.ascontiguousarray(found.rgba[seen][:, :, ::-1]))
-    return Garments(found.rgba[seen], features[seen], mirrored, found.categories[seen], CATEGORIES, size)
