@@ -22,7 +22,7 @@ from persona.store import Store
 from persona.store.records import Category, Generation, Item, Reason, Rights
 from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, TEMPERATURE, Mode, taste_modes
-from persona.taste.table import FACET_CODES, Floats, facet_codes
+from persona.taste.table import FACET_CODES, Floats, attributes_of, facet_codes
 from persona.taste.visual import VisualNetwork
 
 KEPT_DRAWN = 512  # garments remembered, 16 KiB each: the same request again draws nothing anew
@@ -180,7 +180,7 @@ class Atelier:
         rgba = render(self.generator, wish.code)[0]
         measures, feature = measure(rgba), self._visual.features(rgba[None])
         codes = np.array([facet_codes(_as_item(wish, measures))], np.int64)
-        return Garment(rgba, wish, measures, feature[0], self._taste.vectors_of(feature, codes)[0])
+        return Garment(rgba, wish, measures, feature[0], self._taste.vectors_of(feature, attributes_of(codes))[0])
 
 
 def _as_item(wish: Wish, measures: Measures) -> Item:

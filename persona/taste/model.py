@@ -1,15 +1,17 @@
 """The taste model: item vectors from content, user vectors from preferences and history, scores by their product.
 
-An item is LayerNorm(MLP(content vector) + attribute embeddings + id embedding). A user is read by one pre-norm causal
-transformer block (Vaswani et al. 2017; over items: SASRec, Kang and McAuley 2018) from the tokens
+An item is LayerNorm(MLP(content vector) + attribute embeddings + id embedding). A user is read by pre-norm causal
+transformer blocks (Vaswani et al. 2017; over items: SASRec, Kang and McAuley 2018) from the tokens
 
     [stated preferences | context | last 50 events]
 
 A preference is the embedding of its value, the same that items have, times its weight. An event is the item's vector
-(of a disliked one its opposite, to begin with) and embeddings of the type, the time passed and the position. The
-preferences and the context see one another, an event sees them and the events before it. The vector read at the context
-is what preferences alone say; the one at an event predicts what comes next. The score of item i for user u is
-u.v_i + prior_i, the prior being the item's popularity: a user of whom nothing is known is the zero vector.
+(of a disliked one its opposite, to begin with) and embeddings of the type and the time passed; how many events ago it
+was, attention learns as a bias by distance (Shaw et al. 2018; Raffel et al. 2020), so that the same steps mean the same
+in a short history and a long one. The preferences and the context see one another, an event sees them and the events
+before it. The vector read at the context is what preferences alone say; the one at an event predicts what comes next.
+The score of item i for user u is u.v_i + prior_i, the prior being the item's popularity: a user of whom nothing is
+known is the zero vector.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from torch import Tensor, nn
 
 from persona import modelfolder
 from persona.errors import OutOfDate
-from persona.store.records import EVENT_TYPES, FACETS, Profile
+from persona.store.records import EVENT_TYPES, Profile
 from persona.taste.history import GAP_BUCKETS, LONGEST, NEGATIVE_CODES, TYPE_CODES, HistoryEntry, gap_buckets
-from persona.taste.table import DIMENSIONS, UNKNOWN, Codes, Floats, ItemTable, statement_code
+from persona.taste.table import DIMENSIONS, FACET_NAMES, STATEMENTS, UNKNOWN, Codes, Floats, Items, statement_code
 
 KIND = "taste"
 PRIOR_COUNT = 10.0  # events an item needs before its popularity is believed over the catalogue's mean
@@ -38,10 +40,17 @@ _PAD = -1
 
 @dataclass(frozen=True)
 class TasteConfig:
-    """Sizes and dropouts. feature_version: the visual network whose content vectors the model was trained on."""
+    """Sizes and dropouts.
+
+    content: numbers of a content vector, 0 where items have none. vocabulary: values that attributes can have.
+    feature_version: the visual network whose content vectors the model was trained on.
+    """
 
     width: int = 64
+    blocks: int = 1
     heads: int = 4
+    content: int = DIMENSIONS
+    vocabulary: int = len(STATEMENTS)
     dropout: float = 0.1
     id_dropout: float = 0.3
     attribute_dropout: float = 0.1
@@ -52,7 +61,7 @@ class TasteConfig:
 class Tokens:
     """What is read of b users, padded with -1 at the end: preferences (b, p) and events (b, t).
 
-    preference: positions in STATEMENTS; weight: -1 to 1; kind: event type codes; gap: buckets; events: item vectors
+    preference: positions in the vocabulary; weight: -1 to 1; kind: event type codes; gap: buckets; events: item vectors
     (b, t, d).
     """
 
@@ -64,7 +73,7 @@ class Tokens:
 
 
 class Block(nn.Module):
-    """One pre-norm transformer block."""
+    """One pre-norm transformer block, whose attention has a learned bias for each distance between events."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -73,13 +82,26 @@ class Block(nn.Module):
         self.queries_keys_values, self.merge = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.drop = nn.Dropout(dropout)
+        self.distance = nn.Parameter(torch.zeros(heads, LONGEST + 1))
 
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        """x (b, s, d); visible: bool (b, 1, s, s), row sees column."""
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Set the weights so that the block adds the mean of what it sees, and little else."""
+        d = self.merge.in_features
+        self.queries_keys_values.weight[: 2 * d].normal_(std=0.02)
+        self.queries_keys_values.weight[2 * d :].copy_(torch.eye(d))
+        self.merge.weight.copy_(torch.eye(d))
+        self.contract.weight.normal_(std=0.02)
+        for linear in (self.queries_keys_values, self.merge, self.contract):
+            linear.bias.zero_()
+
+    def forward(self, x: Tensor, hidden: Tensor, distance: Tensor) -> Tensor:
+        """x (b, s, d). hidden: float (b, 1, s, s), -inf where a row must not see a column; distance: int64 (s, s)."""
         b, s, d = x.shape
         split = self.queries_keys_values(self.before_attention(x)).view(b, s, 3, self.heads, d // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q, k, v, visible, self.dropout if self.training else 0.0)
+        bias = hidden + self.distance[:, distance]
+        seen = F.scaled_dot_product_attention(q, k, v, bias, self.dropout if self.training else 0.0)
         x = x + self.drop(self.merge(seen.transpose(1, 2).reshape(b, s, d)))
         return x + self.drop(self.contract(F.gelu(self.expand(self.before_mlp(x)))))
 
@@ -96,17 +118,18 @@ class TasteModel(nn.Module):
         self.config, self.version = config, "untrained"
         self.ids = {name: row + 1 for row, name in enumerate(ids)}  # row 0: no id
         d = config.width
-        self.content = nn.Sequential(nn.Linear(DIMENSIONS, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
-        self.attributes = nn.ModuleList(nn.Embedding(len(values) + 1, d, padding_idx=0) for values in FACETS.values())
+        self.content = (
+            nn.Sequential(nn.Linear(config.content, 2 * d), nn.GELU(), nn.Linear(2 * d, d)) if config.content else None
+        )
+        self.attributes = nn.Embedding(config.vocabulary + 1, d, padding_idx=0)  # row 0: unknown
         self.id_embedding = nn.Embedding(len(ids) + 1, d, padding_idx=0)
         self.item_norm = nn.LayerNorm(d)
         self.stated = nn.Parameter(torch.zeros(d))
         self.context = nn.Parameter(torch.zeros(d))
         self.type_gate, self.type_shift = nn.Embedding(len(EVENT_TYPES), d), nn.Embedding(len(EVENT_TYPES), d)
-        self.gap, self.position = nn.Embedding(GAP_BUCKETS, d), nn.Embedding(LONGEST, d)
-        self.block, self.user_norm, self.out = (
-            Block(d, config.heads, config.dropout), nn.LayerNorm(d), nn.Linear(d, d)
-        )  # fmt: skip
+        self.gap = nn.Embedding(GAP_BUCKETS, d)
+        self.blocks = nn.ModuleList(Block(d, config.heads, config.dropout) for _ in range(config.blocks))
+        self.user_norm, self.out = nn.LayerNorm(d), nn.Linear(d, d)
         self.drop = nn.Dropout(config.dropout)
         self.prior_weight = nn.Parameter(torch.ones(()))
         self._initialise()
@@ -118,26 +141,24 @@ class TasteModel(nn.Module):
                 nn.init.normal_(module.weight, std=0.1)
                 if module.padding_idx is not None:
                     nn.init.zeros_(module.weight[module.padding_idx])
-        nn.init.zeros_(self.id_embedding.weight)
-        nn.init.ones_(self.type_gate.weight)
-        d, block = self.config.width, self.block
         with torch.no_grad():
+            if self.config.content:
+                self.id_embedding.weight.zero_()
+            self.type_gate.weight.fill_(1)
             self.type_gate.weight[list(NEGATIVE_CODES)] = -1
-            block.queries_keys_values.weight[: 2 * d].normal_(std=0.02)
-            block.queries_keys_values.weight[2 * d :].copy_(torch.eye(d))
-            block.merge.weight.copy_(torch.eye(d))
-            block.contract.weight.normal_(std=0.02)
-            self.out.weight.copy_(0.05 * torch.eye(d))  # so that the first scores are nearly the prior's
-            for linear in (block.queries_keys_values, block.merge, block.contract, self.out):
-                linear.bias.zero_()
+            for block in self.blocks:
+                block.begin()
+            self.out.weight.copy_(0.05 * torch.eye(self.config.width))  # the first scores are nearly the prior's
+            self.out.bias.zero_()
 
     # tensors
 
-    def item(self, features: Tensor, codes: Tensor, ids: Tensor | None = None) -> Tensor:
-        """Item vectors (n, d) of content vectors (n, 64), facet codes (n, 4) (-1 unknown) and id rows (n,)."""
-        x = self.content(features)
-        for number, embedding in enumerate(self.attributes):
-            x = x + embedding(self._dropped(codes[:, number] + 1, self.config.attribute_dropout))
+    def item(self, features: Tensor, attributes: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Item vectors (n, d) of content vectors (n, c), attributes (n, m) (-1 unknown) and id rows (n,)."""
+        told = self._dropped(attributes + 1, self.config.attribute_dropout)
+        x = self.attributes(told).sum(1)
+        if self.content is not None:
+            x = x + self.content(features)
         if ids is not None:
             x = x + self.id_embedding(self._dropped(ids, self.config.id_dropout))
         return self.item_norm(x)
@@ -149,42 +170,45 @@ class TasteModel(nn.Module):
         """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing."""
         preference, kind, gap = (x.clamp(min=0) for x in (tokens.preference, tokens.kind, tokens.gap))
         b, p = preference.shape
-        t = kind.shape[1]
-        values = torch.cat([weight[1:] for weight in self.attributes.parameters()])  # in the order of STATEMENTS
-        said = values[preference] * tokens.weight[..., None] + self.stated
-        done = tokens.events * self.type_gate(kind) + self.type_shift(kind) + self.gap(gap) + self.position.weight[:t]
-        x = torch.cat([said, self.context.expand(b, 1, -1), done], 1)
+        said = self.attributes(preference + 1) * tokens.weight[..., None] + self.stated
+        done = tokens.events * self.type_gate(kind) + self.type_shift(kind) + self.gap(gap)
+        x = self.drop(torch.cat([said, self.context.expand(b, 1, -1), done], 1))
         there = torch.cat([tokens.preference >= 0, torch.ones(b, 1, dtype=torch.bool), tokens.kind >= 0], 1)
-        order = torch.arange(p + 1 + t)
-        causal = (order[None, :] <= p) | (order[None, :] <= order[:, None])
-        x = self.block(self.drop(x), (there[:, None, :] & causal)[:, None])
+        place = torch.arange(p + 1 + kind.shape[1])
+        causal = (place <= p) | (place <= place[:, None])
+        hidden = torch.zeros(b, 1, len(place), len(place)).masked_fill(
+            ~(there[:, None, :] & causal)[:, None], -torch.inf
+        )
+        distance = torch.where(place > p, (place[:, None] - place + 1).clamp(min=0), 0)  # 0: of what is no event
+        for block in self.blocks:
+            x = block(x, hidden, distance)
         return self.out(self.user_norm(x[:, p:]))
 
     # arrays in and out
 
-    def item_vectors(self, table: ItemTable) -> Floats:
+    def item_vectors(self, table: Items) -> Floats:
         """Vectors float32 (n, d) of a whole table. Raises OutOfDate if its features are of another visual network."""
-        self._check(table)
+        self.check(table)
         ids = [self.ids.get(name, 0) for name in table.ids] if self.ids else None
-        return self.vectors_of(table.features, table.codes, ids)
+        return self.vectors_of(table.features, table.attributes, ids)
 
     @torch.inference_mode()
-    def vectors_of(self, features: Floats, codes: Codes, ids: Sequence[int] | None = None) -> Floats:
-        """Vectors float32 (n, d) of items outside a table: content vectors (n, 64) and facet codes (n, 4)."""
+    def vectors_of(self, features: Floats, attributes: Codes, ids: Sequence[int] | None = None) -> Floats:
+        """Vectors float32 (n, d) of items outside a table: content vectors (n, c), attributes (n, m), -1 unknown."""
         self.eval()
         rows = torch.tensor(ids) if ids is not None else None
-        return np.asarray(self.item(torch.tensor(features), torch.tensor(codes), rows).numpy(), np.float32)
+        return np.asarray(self.item(torch.tensor(features), torch.tensor(attributes), rows).numpy(), np.float32)
 
     def log_popularity(self, popularity: NDArray[Any]) -> Floats:
         """Popularity (n,) as log of its ratio to the mean, drawn to 0 where events are few."""
         mean = popularity.mean() if len(popularity) else 0.0
         return np.log((popularity + PRIOR_COUNT) / (mean + PRIOR_COUNT)).astype(np.float32)
 
-    def prior(self, table: ItemTable) -> Floats:
+    def prior(self, table: Items) -> Floats:
         """What is added to u.v for every user: float32 (n,), 0 for an item of average popularity."""
         return self.log_popularity(table.popularity) * np.float32(self.prior_weight.item())
 
-    def encode(self, profile: Profile | None, history: Sequence[HistoryEntry], table: ItemTable) -> Floats:
+    def encode(self, profile: Profile | None, history: Sequence[HistoryEntry], table: Items) -> Floats:
         """One user's vector, float32 (d,). history: oldest first, of which the last 50 are read. Nothing known: zeros.
 
         Raises OutOfDate if the table's features are of another visual network than the model's.
@@ -193,16 +217,16 @@ class TasteModel(nn.Module):
 
     @torch.inference_mode()
     def encode_many(
-        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: ItemTable, batch: int = 256
+        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: Items, batch: int = 256
     ) -> Floats:
         """Vectors float32 (n, d) of many users, as `encode` of each."""
-        self._check(table)
+        self.check(table)
         self.eval()
         vectors = [self._encode(users[at : at + batch], table) for at in range(0, len(users), batch)]
         return np.concatenate(vectors) if vectors else np.zeros((0, self.config.width), np.float32)
 
     def _encode(
-        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: ItemTable
+        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: Items
     ) -> NDArray[np.float32]:
         histories = [list(history[-LONGEST:]) for _, history in users]
         stated = [
@@ -226,21 +250,22 @@ class TasteModel(nn.Module):
         known = torch.tensor([bool(h or s) for h, s in zip(histories, stated, strict=True)])
         return np.asarray((vectors * known[:, None]).numpy(), np.float32)
 
-    def _entries(self, entries: Sequence[HistoryEntry], table: ItemTable) -> Tensor:
+    def _entries(self, entries: Sequence[HistoryEntry], table: Items) -> Tensor:
         """Item vectors (n, d) of history entries."""
         rows = np.array([-1 if entry.item is None else entry.item for entry in entries])
         real = rows >= 0
         features = np.empty((len(entries), DIMENSIONS), np.float32)
-        codes = np.full((len(entries), len(FACETS)), UNKNOWN, np.int64)
-        features[real], codes[real] = table.features[rows[real]], table.codes[rows[real]]
+        attributes = np.full((len(entries), len(FACET_NAMES)), UNKNOWN, np.int64)
+        features[real], attributes[real] = table.features[rows[real]], table.attributes[rows[real]]
         for at in np.flatnonzero(~real).tolist():
-            features[at], codes[at, 0] = entries[at].feature, entries[at].category
+            features[at], attributes[at, 0] = entries[at].feature, entries[at].category  # the first facet's codes
         ids = None
         if self.ids:
             ids = torch.tensor([self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows])
-        return self.item(torch.from_numpy(features), torch.from_numpy(codes), ids)
+        return self.item(torch.from_numpy(features), torch.from_numpy(attributes), ids)
 
-    def _check(self, table: ItemTable) -> None:
+    def check(self, table: Items) -> None:
+        """Raise OutOfDate if the items' content vectors are of another visual network than the model was trained on."""
         wanted, given = self.config.feature_version, table.feature_version
         if wanted and given and wanted != given:
             raise OutOfDate(
@@ -253,9 +278,17 @@ class TasteModel(nn.Module):
     def without_ids(self) -> TasteModel:
         """The same model told by content and attributes alone, for any catalogue."""
         model = TasteModel(self.config)
-        state = self.state_dict() | {"id_embedding.weight": torch.zeros(1, self.config.width)}
-        model.load_state_dict(state)
+        model.learn_from(self)
         return model.eval()
+
+    @torch.no_grad()
+    def learn_from(self, other: TasteModel) -> None:
+        """Take the weights of a model of the same sizes, ids by name; an id that it does not know gets none."""
+        ids = torch.zeros_like(self.id_embedding.weight)
+        for name, row in self.ids.items():
+            if name in other.ids:
+                ids[row] = other.id_embedding.weight[other.ids[name]]
+        self.load_state_dict(other.state_dict() | {"id_embedding.weight": ids})
 
     @classmethod
     def load(cls, folder: Path) -> TasteModel:

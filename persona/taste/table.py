@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,28 @@ def statement_code(facet: str, value: str) -> int:
     return int(_OFFSETS[facet] + FACET_CODES[facet][value])
 
 
+class Items(Protocol):
+    """What the model reads of n items: ids; features, float32 (n, c), content vectors of the visual network
+    feature_version; attributes, int64 (n, m), codes of one vocabulary, -1 unknown; popularity, float32 (n,)."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def features(self) -> Floats: ...
+    @property
+    def attributes(self) -> Codes: ...
+    @property
+    def popularity(self) -> Floats: ...
+    @property
+    def feature_version(self) -> str: ...
+    def __len__(self) -> int: ...
+
+
+def attributes_of(codes: Codes) -> Codes:
+    """Facet codes (n, 4) as attributes (n, 4): positions in STATEMENTS, -1 unknown."""
+    return np.where(codes >= 0, codes + np.array([_OFFSETS[facet] for facet in FACETS]), UNKNOWN)
+
+
 def facet_codes(item: Item) -> tuple[int, ...]:
     """An item's codes in the order of FACET_NAMES: (category, colour, pattern, style), -1 where unknown."""
     return tuple(FACET_CODES[facet].get(getattr(item, facet), UNKNOWN) for facet in FACET_NAMES)
@@ -50,7 +72,8 @@ class ItemTable:
     """n items as parallel arrays, row by row. Build one with `ItemTable.of`.
 
     features: float32 (n, 64), content vectors of the visual network `feature_version`.
-    codes: int64 (n, 4), per facet the value's position in `FACETS`, -1 unknown. price: float32 (n,), nan unknown.
+    codes: int64 (n, 4), per facet the value's position in `FACETS`, -1 unknown; attributes: the same as positions in
+    STATEMENTS. price: float32 (n,), nan unknown.
     popularity: float32 (n,), weighted events of all users, 0 where none.
     """
 
@@ -61,11 +84,13 @@ class ItemTable:
     popularity: Floats
     feature_version: str = ""
     ids: list[str] = field(init=False)
+    attributes: Codes = field(init=False, repr=False)
     index: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", [item.id for item in self.items])
         object.__setattr__(self, "index", {name: row for row, name in enumerate(self.ids)})
+        object.__setattr__(self, "attributes", attributes_of(self.codes))
         if len(self.index) != len(self.items):
             raise BadInput("items", "an id stands twice; give every item an id of its own")
         if self.features.shape != (len(self.items), DIMENSIONS):

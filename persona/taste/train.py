@@ -18,7 +18,7 @@ from torch import Tensor
 from persona.errors import BadInput
 from persona.taste.history import LONGEST, NEGATIVE_CODES, WEIGHT_OF_CODE, gap_buckets
 from persona.taste.model import TasteConfig, TasteModel, Tokens
-from persona.taste.table import Floats, ItemTable
+from persona.taste.table import Floats, Items
 from persona.taste.users import Ints, Users
 
 
@@ -50,6 +50,7 @@ class TrainSettings:
 
 
 DEFAULT = TrainSettings()
+GROUP = 16  # steps whose users are drawn together
 
 
 @dataclass(frozen=True)
@@ -74,36 +75,45 @@ class TrainState:
     loss: float = math.nan
 
 
-def begin(table: ItemTable, settings: TrainSettings, config: TasteConfig | None = None) -> TrainState:
-    """An untrained model for this table."""
-    config = config or TasteConfig(feature_version=table.feature_version)
+def begin(
+    table: Items, settings: TrainSettings, config: TasteConfig | None = None, start: TasteModel | None = None
+) -> TrainState:
+    """A model to train for these items: untrained, or with what `start` has learned (warm start).
+
+    Of start the sizes are taken too; an item that it did not know begins as content and attributes alone. Raises
+    OutOfDate if it was trained on another visual network's content vectors.
+    """
+    config = config or (start.config if start else TasteConfig(feature_version=table.feature_version))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = TasteModel(config, table.ids if settings.with_ids else ())
+    if start is not None:
+        start.check(table)
+        model.learn_from(start)
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
     )
     return TrainState(model, optimiser)
 
 
-def train(state: TrainState, table: ItemTable, users: Users, settings: TrainSettings) -> Iterator[TrainState]:
+def train(state: TrainState, table: Items, users: Users, settings: TrainSettings) -> Iterator[TrainState]:
     """Go on from state.step to settings.steps, yielding the state after each step. Raises BadInput without events."""
     if not (WEIGHT_OF_CODE[users.kind] > 0).any():
         raise BadInput("users", "have no event to learn from; import events, or simulate users first")
-    features, codes = torch.from_numpy(table.features), torch.from_numpy(table.codes)
+    features, attributes = torch.from_numpy(table.features), torch.from_numpy(table.attributes)
     ids = torch.tensor([state.model.ids.get(name, 0) for name in table.ids]) if state.model.ids else None
     log_popularity = torch.from_numpy(state.model.log_popularity(table.popularity))
     chances = _chances(users, settings)
     while state.step < settings.steps:
         rng = np.random.default_rng([settings.seed, state.step])
-        sample = draw(users, rng.choice(len(users), settings.users, p=chances), rng, settings)
+        sample = draw(users, _chosen(users, chances, settings, state.step), rng, settings)
         negatives = torch.from_numpy(rng.choice(len(table), min(settings.negatives, len(table)), replace=False))
         for group in state.optimiser.param_groups:
             group["lr"] = settings.learning_rate * _schedule(state.step, settings)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
             state.model.train()
-            loss = loss_of(state.model, sample, negatives, (features, codes, ids), log_popularity, settings)
+            loss = loss_of(state.model, sample, negatives, (features, attributes, ids), log_popularity, settings)
             state.optimiser.zero_grad()
             loss.backward()
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
@@ -118,6 +128,15 @@ def _chances(users: Users, settings: TrainSettings) -> NDArray[np.float64]:
     people, wardrobes = active & users.ordered, active & ~users.ordered
     share = settings.wardrobes if people.any() and wardrobes.any() else float(wardrobes.any())
     return people * ((1 - share) / max(1, people.sum())) + wardrobes * (share / max(1, wardrobes.sum()))
+
+
+def _chosen(users: Users, chances: NDArray[np.float64], settings: TrainSettings, step: int) -> Ints:
+    """The users of a step. Those of some steps are drawn at once and dealt out by length, so that little is padding."""
+    group, turn = divmod(step, GROUP)
+    rng = np.random.default_rng([settings.seed, group, 1])
+    drawn = rng.choice(len(users), GROUP * settings.users, p=chances)
+    by_length = drawn[np.argsort(np.diff(users.events)[drawn], kind="stable")]
+    return by_length.reshape(GROUP, -1)[rng.permutation(GROUP)[turn]]
 
 
 def _schedule(step: int, settings: TrainSettings) -> float:
@@ -170,11 +189,11 @@ def loss_of(
     nothing is known yet (no preference, no event). negatives (s,): table rows, shared by the whole sample.
     """
     row, kind, gap, statement, weight, disliked = (torch.from_numpy(x) for x in vars(sample).values())
-    features, codes, ids = items
+    features, attributes, ids = items
     needed, where = torch.unique(
         torch.cat([row.flatten(), negatives, disliked.flatten()]).clamp(min=0), return_inverse=True
     )
-    vectors = model.item(features[needed], codes[needed], None if ids is None else ids[needed])
+    vectors = model.item(features[needed], attributes[needed], None if ids is None else ids[needed])
     events = vectors[where[: row.numel()]].view(*row.shape, -1)
     against = vectors[where[row.numel() : row.numel() + len(negatives)]]
     hated = vectors[where[row.numel() + len(negatives) :]].view(*disliked.shape, -1)

@@ -57,7 +57,7 @@ def test_weights_are_shares_strongest_first_and_few(model: TasteModel, known: It
 def test_generated_pictures_can_be_explained_and_be_causes(model: TasteModel, known: ItemTable) -> None:
     drawn = HistoryEntry("save", DAY, feature=known.features[7], category=5)
     causes = causes_of(model, None, [drawn], known)
-    vectors = model.vectors_of(known.features[:2], known.codes[:2])
+    vectors = model.vectors_of(known.features[:2], known.attributes[:2])
     texts = {reason.text for reasons in reasons_for(causes, vectors, vectors.mean(0), known) for reason in reasons}
     assert "because you saved a generated dress" in texts
 

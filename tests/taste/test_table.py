@@ -46,7 +46,7 @@ def test_read_only_features_are_copied(model: TasteModel) -> None:
     items = [make_item(0), make_item(1)]
     features = np.frombuffer(features_of(items).tobytes(), np.float32).reshape(2, 64)
     table = ItemTable.of(items, features)
-    assert model.item_vectors(table).shape == model.vectors_of(features, table.codes).shape == (2, 64)
+    assert model.item_vectors(table).shape == model.vectors_of(features, table.attributes).shape == (2, 64)
 
 
 def test_with_items_keeps_rows_and_adds_new_ones(table: ItemTable) -> None:

@@ -57,7 +57,7 @@ def test_loss_against_reading_every_prefix_by_itself(table: ItemTable) -> None:
             others += 5 * np.exp(scores[hated]).sum()
             total += weight * -math.log(math.exp(scores[entry.item]) / (math.exp(scores[entry.item]) + others))
             weights += weight
-    items = torch.from_numpy(table.features), torch.from_numpy(table.codes), None
+    items = torch.from_numpy(table.features), torch.from_numpy(table.attributes), None
     popularity = torch.from_numpy(model.log_popularity(table.popularity))
     loss = loss_of(model, sample, torch.from_numpy(negatives), items, popularity, settings)
     assert float(loss.detach()) == pytest.approx(total / weights, rel=1e-4)
@@ -124,7 +124,7 @@ def test_ids_are_dropped_in_training_only(known: ItemTable) -> None:
     torch.manual_seed(0)
     model = TasteModel(replace(STILL, id_dropout=0.3), known.ids)
     torch.nn.init.normal_(model.id_embedding.weight[1:])
-    features, codes = torch.from_numpy(known.features), torch.from_numpy(known.codes)
+    features, codes = torch.from_numpy(known.features), torch.from_numpy(known.attributes)
     without, ids = model.eval().item(features, codes), torch.arange(1, len(known) + 1)
     dropped = [(model.train().item(features, codes, ids) - without).abs().sum(1) < 1e-6 for _ in range(40)]
     assert torch.stack(dropped).float().mean() == pytest.approx(0.3, abs=0.03)
