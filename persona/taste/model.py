@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from persona import modelfolder
 from persona.errors import OutOfDate
 from persona.store.records import EVENT_TYPES, Profile
+from persona.taste.cooccurrence import NEUTRAL, Fusion
 from persona.taste.history import GAP_BUCKETS, LONGEST, NEGATIVE_CODES, TYPE_CODES, HistoryEntry, gap_buckets
 from persona.taste.table import DIMENSIONS, FACET_NAMES, STATEMENTS, UNKNOWN, Codes, Floats, Items, statement_code
 
@@ -43,7 +44,8 @@ class TasteConfig:
     """Sizes and dropouts.
 
     content: numbers of a content vector, 0 where items have none. vocabulary: values that attributes can have.
-    feature_version: the visual network whose content vectors the model was trained on.
+    fusion: what co-occurrence adds to its scores, chosen with it. feature_version: the visual network whose content
+    vectors the model was trained on.
     """
 
     width: int = 64
@@ -54,6 +56,7 @@ class TasteConfig:
     dropout: float = 0.1
     id_dropout: float = 0.3
     attribute_dropout: float = 0.1
+    fusion: Fusion = NEUTRAL
     feature_version: str = ""
 
 
@@ -147,7 +150,7 @@ class TasteModel(nn.Module):
             self.type_gate.weight.fill_(1)
             self.type_gate.weight[list(NEGATIVE_CODES)] = -1
             for block in self.blocks:
-                block.begin()
+                block.begin()  # type: ignore[operator]
             self.out.weight.copy_(0.05 * torch.eye(self.config.width))  # the first scores are nearly the prior's
             self.out.bias.zero_()
 
@@ -232,23 +235,52 @@ class TasteModel(nn.Module):
         stated = [
             [p for p in (profile.preferences if profile is not None else ()) if p.weight != 0] for profile, _ in users
         ]
-        preference, weight = _pad([[statement_code(p.facet, p.value) for p in ps] for ps in stated], np.int64), _pad(
-            [[p.weight for p in ps] for ps in stated], np.float32
-        )  # fmt: skip
-        kind = _pad([[TYPE_CODES[entry.type] for entry in history] for history in histories], np.int64)
-        gap = np.zeros_like(kind)
-        for row, history in enumerate(histories):
-            times = np.array([entry.at.timestamp() for entry in history])
-            gap[row, : len(history)] = gap_buckets(times) if history else 0
-        events = torch.zeros(*kind.shape, self.config.width)
-        if kind.size:
-            events[torch.from_numpy(kind >= 0)] = self._entries([e for h in histories for e in h], table)
-        preference_, weight_, kind_, gap_ = (torch.from_numpy(x) for x in (preference, weight, kind, gap))
-        tokens = Tokens(preference_, weight_, kind_, gap_, events)
-        last = torch.tensor([len(history) for history in histories])
-        vectors = self(tokens)[torch.arange(len(users)), last]
+        preference = _pad([[statement_code(p.facet, p.value) for p in ps] for ps in stated], np.int64)
+        weight = _pad([[p.weight for p in ps] for ps in stated], np.float32)
+        entries = [entry for history in histories for entry in history]
+        kind = np.array([TYPE_CODES[entry.type] for entry in entries], np.int64)
+        at = np.array([entry.at.timestamp() for entry in entries], np.float64)
+        starts = np.cumsum([0, *map(len, histories)])
+        vectors = self._read(starts, kind, at, self._entries(entries, table), preference, weight)
         known = torch.tensor([bool(h or s) for h, s in zip(histories, stated, strict=True)])
         return np.asarray((vectors * known[:, None]).numpy(), np.float32)
+
+    @torch.inference_mode()
+    def encode_rows(self, starts: Codes, rows: Codes, kind: Codes, at: NDArray[np.float64], vectors: Floats) -> Floats:
+        """Vectors float32 (b, d) of b users without preferences, whose events are given flat, oldest first.
+
+        User i did rows[starts[i]:starts[i + 1]], rows of vectors (n, d); kind, at: (m,), type codes and seconds.
+        """
+        self.eval()
+        kept = np.minimum(np.diff(starts), LONGEST)
+        begin = np.concatenate([[0], np.cumsum(kept)])
+        last = np.repeat(starts[1:] - begin[1:], kept) + np.arange(begin[-1])
+        nothing = np.zeros((len(kept), 0))
+        read = self._read(
+            begin, kind[last], at[last], torch.from_numpy(vectors[rows[last]]), nothing.astype(np.int64),
+            nothing.astype(np.float32),
+        )  # fmt: skip
+        return np.asarray((read * torch.from_numpy(kept > 0)[:, None]).numpy(), np.float32)
+
+    def _read(
+        self, starts: Codes, kind: Codes, at: NDArray[np.float64], events: Tensor, preference: Codes, weight: Floats
+    ) -> Tensor:
+        """User vectors (b, d) after the last of each user's events, of which there are 50 at most.
+
+        starts (b + 1,); kind, at (m,) and events (m, d) flat; preference, weight (b, p) padded with -1.
+        """
+        counts = np.diff(starts)
+        place = np.arange(counts.max(initial=0))
+        there = place < counts[:, None]
+        times = np.zeros(there.shape)
+        times[there] = at
+        padded = np.full(there.shape, _PAD, np.int64)
+        padded[there] = kind
+        vectors = torch.zeros(*there.shape, self.config.width)
+        vectors[torch.from_numpy(there)] = events
+        kind_, gap_ = torch.from_numpy(padded), torch.from_numpy(gap_buckets(times))
+        tokens = Tokens(torch.from_numpy(preference), torch.from_numpy(weight), kind_, gap_, vectors)
+        return torch.as_tensor(self(tokens)[torch.arange(len(counts)), torch.from_numpy(counts)])
 
     def _entries(self, entries: Sequence[HistoryEntry], table: Items) -> Tensor:
         """Item vectors (n, d) of history entries."""
@@ -296,6 +328,8 @@ class TasteModel(nn.Module):
         stored = modelfolder.read(folder, KIND)
         config = dict(stored.config)
         ids = config.pop("ids")
+        fusion = config.get("fusion", asdict(NEUTRAL))
+        config["fusion"] = Fusion(tuple(fusion["weights"]), fusion["scale"])
         known = TasteConfig.__dataclass_fields__
         model = cls(TasteConfig(**{name: value for name, value in config.items() if name in known}), ids)
         modelfolder.fill(model, stored)
