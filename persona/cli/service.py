@@ -46,6 +46,23 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     run(load_settings(host=host, port=port, workers=workers))
 
 
+@click.command(cls=Command, example="persona refresh")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def refresh(as_json: bool) -> None:
+    """Bring up to date what is taken together: only users with new events are read. Servers take it up in seconds."""
+    from persona.cli.output import print_json
+    from persona.cli.varying import opened
+
+    counted = opened().counted
+    users, pairs = counted or (0, 0)
+    if as_json:
+        print_json({"users": users, "pairs": pairs, "used": counted is not None})
+    elif counted:
+        click.echo(f"{pairs:,} pairs of items that {users:,} users took together")
+    else:
+        click.echo("The taste model does not use what is taken together, so there is nothing to count.")
+
+
 @click.command(cls=Command, example="persona recommend ava --category dress")
 @click.argument("user")
 @click.option("--count", default=12, show_default=True, help="Items of the catalogue, at most.")
@@ -145,4 +162,4 @@ def _why(reasons: Any) -> str:
     return "; ".join(reason.text for reason in reasons[:2])
 
 
-COMMANDS: tuple[click.Command, ...] = (demo, serve, recommend, generate)
+COMMANDS: tuple[click.Command, ...] = (demo, serve, refresh, recommend, generate)

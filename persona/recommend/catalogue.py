@@ -16,6 +16,7 @@ from persona.catalog.pictures import Pictures
 from persona.errors import NotFound
 from persona.store import Store
 from persona.store.records import SEASONS, Item, Season
+from persona.taste.companions import Companions
 from persona.taste.model import TasteModel
 from persona.taste.table import FACET_CODES, Floats, ItemTable
 from persona.taste.visual import DIMENSIONS, VisualNetwork
@@ -33,8 +34,8 @@ class Catalogue:
     """A snapshot of all n garments, inactive ones too, since histories name them. Never changed: replaced whole.
 
     vectors: float32 (n, d) of the taste model; mean: (d,), theirs; prior: (n,), what popularity adds to each score.
-    shown: bool (n,), may be recommended; pictured: bool (n,), has a picture that can be laid out. number: of the
-    snapshot, another for each.
+    shown: bool (n,), may be recommended; pictured: bool (n,), has a picture that can be laid out. companions: what is
+    taken together, None where that does not count. number: of the snapshot, another for each.
     """
 
     table: ItemTable
@@ -44,6 +45,7 @@ class Catalogue:
     shown: Mask
     pictured: Mask
     seasons: dict[Season, Mask] = field(repr=False)
+    companions: Companions | None = field(default=None, repr=False)
     number: int = field(default_factory=itertools.count().__next__)
 
     @classmethod

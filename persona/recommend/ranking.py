@@ -49,15 +49,20 @@ class Standing:
         """A score in standard deviations above the person's mean over the catalogue."""
         return float((score - self.scores.mean()) / max(float(self.scores.std()), 1e-6)) if len(self.scores) else 0.0
 
-    def reasons(self, vectors: Floats, prior: Floats | None = None) -> list[Reasons]:
+    def reasons(self, vectors: Floats, prior: Floats | None = None, rows: Codes | None = None) -> list[Reasons]:
         """Reasons for item vectors (m, d); none where none are wanted.
 
-        prior: what popularity adds to each, (m,); None for generated garments, which nobody knows yet.
+        prior: what popularity adds to each, (m,), and rows: theirs, (m,), from which follows what they are taken
+        together with; None for generated garments, which nobody knows yet.
         """
         if not self.request.explain:
             return [()] * len(vectors)
         if self.causes is not None:
-            return reasons_for(self.causes, vectors, self.catalogue.mean, self.catalogue.table, prior)
+            catalogue, companions = self.catalogue, self.catalogue.companions
+            parts = None
+            if companions is not None and rows is not None:
+                parts = companions.parts(self.reading.history, rows)
+            return reasons_for(self.causes, vectors, catalogue.mean, catalogue.table, prior, parts)
         refused = OF_NOBODYS if prior is None else REFUSED
         return [(EXPLORE if self.reading.person.personal else refused,)] * len(vectors)
 
@@ -66,19 +71,21 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
     """The real items of the answer, best first, with reasons."""
     rows = _rows(standing)
     catalogue = standing.catalogue
-    reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows])
+    reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
     if standing.request.explain and standing.reading.cold_start == "popularity":
         reasons = _popular_or_explored(rows, standing)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
 
 
 def scores_for(reading: Reading, catalogue: Catalogue, seed: int) -> Floats:
-    """Scores float32 (n,) of the catalogue for a person: taste and popularity.
+    """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
 
     Where no taste is known that is popularity alone, explored with seeded Gumbel noise (which is to draw by the softmax
     of the scores); not explored for a person who refused to be learned about.
     """
     scores = score(reading.vector, catalogue.vectors, catalogue.prior)
+    if catalogue.companions is not None:
+        scores = scores + catalogue.companions.bonus(reading.history)
     if reading.cold_start == "popularity" and reading.person.personal:
         noise = np.random.default_rng([seed, 3]).gumbel(scale=EXPLORATION, size=len(scores))
         scores = scores + noise.astype(np.float32)

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from persona.recommend.person import Person, check_known, inline_person, stored_
 from persona.recommend.ranking import Standing, rank, stand
 from persona.recommend.reading import read_person
 from persona.recommend.seeds import derive, digest
+from persona.recommend.tally import FILE as TALLY
+from persona.recommend.tally import Ledger
 from persona.recommend.types import (
     SCORE_DIGITS,
     GeneratedItem,
@@ -37,6 +40,7 @@ from persona.recommend.variations import Tailor, VariationRequest, Variations
 from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import ModelVersion, Reason
+from persona.taste.cooccurrence import NEUTRAL, Fusion
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
@@ -51,8 +55,9 @@ VISUAL, TASTE, GENERATOR, INVERTER = "visual-64", "taste-garment", "garment-64",
 class Recommender:
     """Answers requests from the store, the pictures and three models. Safe to share between threads.
 
-    The catalogue and its popularity are a snapshot; `refresh` takes a new one, and so does a change in the number of
-    items, within seconds. Profiles and events are read anew for every answer, so a new event changes the next one.
+    The catalogue, its popularity and co-occurrence are a snapshot; `refresh` takes a new one, and so does, within
+    seconds, a change in the number of items or of the co-occurrence file by another process. Profiles and events are
+    read anew for every answer, so a new event changes the next one.
     """
 
     def __init__(
@@ -63,7 +68,10 @@ class Recommender:
         taste: TasteModel,
         generator: GarmentModel,
         inverter: Inverter | None = None,
+        fusion: Fusion = NEUTRAL,
+        tally: Path | None = None,
     ) -> None:
+        """fusion: of co-occurrence with the taste model's score. tally: file in which its counts are kept."""
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
         self._visual, self._taste, self._generator = visual, taste, generator
@@ -72,8 +80,9 @@ class Recommender:
         self._tailor = Tailor(self._atelier, visual, inverter, store)
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
-        self._refreshing, self._looked, self._counted = threading.Lock(), time.monotonic(), store.count_items()
-        self._catalogue = load_catalogue(store, pictures, visual, taste)
+        self._ledger = Ledger(store, fusion, tally)
+        self._refreshing, self._looked = threading.Lock(), time.monotonic()
+        self.refresh()
 
     @classmethod
     def open(cls, settings: Settings) -> Recommender:
@@ -88,18 +97,26 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter)
+        tally = settings.home / TALLY
+        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, tally=tally)
 
     @property
     def table(self) -> ItemTable:
         """The catalogue as it was last read."""
         return self._catalogue.table
 
+    @property
+    def counted(self) -> tuple[int, int] | None:
+        """Users and pairs of items that co-occurrence rests on, as last read; None where the model does not use it."""
+        return None if self._catalogue.companions is None else self._ledger.size
+
     def refresh(self) -> None:
-        """Read the catalogue and its popularity anew; answers under way are finished on the old one."""
+        """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one."""
         with self._refreshing:
             self._counted = self.store.count_items()
-            self._catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)
+            catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)
+            self._ledger.refresh()
+            self._catalogue = replace(catalogue, companions=self._ledger.companions(catalogue.table.index))
 
     def recommend(self, request: RecommendationRequest) -> Recommendation:
         """Answer a request. The same user, watermark, models and seed give the same answer.
@@ -146,11 +163,15 @@ class Recommender:
         return wishes[0].code
 
     def erase(self, user_id: str) -> None:
-        """Erase a user: profile, events, vectors, generations, and pictures that nobody else's refer to.
+        """Erase a user: profile, events, vectors, generations, counts, and pictures that nobody else's refer to.
 
         Raises NotFound.
         """
-        pictures = self.store.delete_user(user_id)
+        with self._refreshing:
+            with self._ledger.erasing(user_id):
+                pictures = self.store.delete_user(user_id)
+            companions = self._ledger.companions(self.table.index)
+            self._catalogue = replace(self._catalogue, companions=companions)
         self._generations = {}
         self._causes.clear()
         self._atelier.forget()
@@ -183,11 +204,13 @@ class Recommender:
     def _catalogue_for(self, person: Person) -> Catalogue:
         """The snapshot; a new one at once when the person did something with an item that was imported since.
 
-        Otherwise an import shows up by the number of items, looked at every now and then, without anybody waiting.
+        Otherwise an import shows up by the number of items, and counts by their file, looked at every now and then,
+        without anybody waiting.
         """
         if time.monotonic() - self._looked > LOOK_EVERY:
             self._looked = time.monotonic()
-            if self.store.count_items() != self._counted and not self._refreshing.locked():
+            behind = self._ledger.overtaken or self.store.count_items() != self._counted
+            if behind and not self._refreshing.locked():
                 threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
         known = self.table.index
         unknown = [event.item_id for event in person.events if event.item_id and event.item_id not in known]

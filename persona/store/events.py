@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NoReturn
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, case, false, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.errors import BadInput, Conflict
 from persona.store.bulk import existing, insert_new
 from persona.store.engine import Database, batches
 from persona.store.records import Event
-from persona.store.schema import EventRow, GenerationRow, ItemRow, UserRow
+from persona.store.schema import ConsentRow, EventRow, GenerationRow, ItemRow, UserRow
 
 # What an event of each type adds to its item's popularity.
 POPULARITY = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2.0, "dislike": 0.0, "hide": 0.0}
+
+FAVOURABLE = tuple(name for name, weight in POPULARITY.items() if weight > 0)
 
 COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at")
 STORED = tuple(getattr(EventRow, name) for name in COLUMNS)
@@ -25,6 +28,7 @@ SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
     "item_id": (ItemRow.id, "import the item first, or leave this event out if it was erased"),
     "generation_id": (GenerationRow.id, "leave this event out: it was never made, or erased with its user"),
 }
+_FAVOURABLE = EventRow.item_id.is_not(None), EventRow.type.in_(FAVOURABLE)
 OTHER_CONTENT = "an event of other content is stored under this key; give every event a key of its own"
 
 Refuse = Callable[[int, str, str], None]
@@ -37,6 +41,14 @@ class EventsAdded:
 
     added: int
     duplicates: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a user's favourable events on items have been read: how many, and the row number of the last."""
+
+    events: int
+    last: int
 
 
 class Events(Database):
@@ -91,6 +103,36 @@ class Events(Database):
         query = select(EventRow.item_id, weight).where(EventRow.item_id.is_not(None)).group_by(EventRow.item_id)
         with self._reading() as session:
             return {item_id: float(total) for item_id, total in session.execute(query.order_by(EventRow.item_id))}
+
+    def favourable_marks(self, purpose: str) -> dict[str, Mark]:
+        """Return how far the favourable events (of FAVOURABLE types) on items go, for every user who has some.
+
+        Users who refused this purpose are left out. One pass over the events: a single watermark for all would pass
+        over events of one user that are committed after, but numbered before, those of another.
+        """
+        refused = select(ConsentRow.user_id).where(ConsentRow.purpose == purpose, ConsentRow.granted == false())
+        query = select(EventRow.user_id, func.count(), func.max(EventRow.id)).where(*_FAVOURABLE)
+        query = query.where(EventRow.user_id.not_in(refused)).group_by(EventRow.user_id).order_by(EventRow.user_id)
+        with self._reading() as session:
+            return {user_id: Mark(events, last) for user_id, events, last in session.execute(query)}
+
+    def favourable_events(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[tuple[int, str, str]]]]:
+        """Yield (user id, [(row number, item id, type)]): all favourable events on items, oldest first.
+
+        In order of the ids within some thousand users at a time; users without such events are left out.
+        """
+        query = select(EventRow.user_id, EventRow.id, EventRow.item_id, EventRow.type).where(*_FAVOURABLE)
+        query = query.order_by(EventRow.user_id, EventRow.at, EventRow.id)
+        for part in batches(user_ids):
+            with self._reading() as session:
+                rows = session.execute(query.where(EventRow.user_id.in_(part))).all()
+            for user_id, events in groupby(rows, key=lambda row: row[0]):
+                yield user_id, [(number, item_id or "", kind) for _, number, item_id, kind in events]
+
+    def event_key(self, number: int) -> str | None:
+        """Return the key of the event with this row number, None where there is no such event."""
+        with self._reading() as session:
+            return session.scalar(select(EventRow.key).where(EventRow.id == number))
 
     def count_events(self) -> int:
         """Return how many events are stored."""

@@ -217,6 +217,9 @@ class Fusion:
         return sp.csr_array((data, scores.indices, scores.indptr), scores.shape)
 
 
+NEUTRAL = Fusion()
+
+
 @dataclass(frozen=True)
 class _Sequences:
     """Flat sequences of nothing but what counts. places: of each event among those that were given."""

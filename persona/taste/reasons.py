@@ -1,7 +1,8 @@
 """Why an item: which stated preferences and past events its score comes from, by leaving each out in turn.
 
 The model is read again without the one thing, and what the item then loses against the catalogue's mean is that thing's
-part. So a reason names what really moved the score, and says nothing of the model's other workings.
+part. So a reason names what really moved the score, and says nothing of the model's other workings. What co-occurrence
+adds needs no leaving out: it is a sum over the events, so their parts of it are exact.
 """
 
 from __future__ import annotations
@@ -53,23 +54,35 @@ def causes_of(model: TasteModel, profile: Profile | None, history: Sequence[Hist
 
 
 def reasons_for(
-    causes: Causes, vectors: Floats, mean: Floats, table: ItemTable, prior: Floats | None = None, most: int = MOST
-) -> list[tuple[Reason, ...]]:
+    causes: Causes, vectors: Floats, mean: Floats, table: ItemTable, prior: Floats | None = None,
+    parts: Floats | None = None, most: int = MOST,
+) -> list[tuple[Reason, ...]]:  # fmt: skip
     """Reasons for each of several items or generated pictures, given by their vectors (m, d).
 
-    mean (d,): the mean vector of the catalogue. prior (m,): what popularity adds to each score. Weights are shares of
-    the score over the catalogue's mean: popularity has its part, and the causes divide the user's part in proportion to
-    what is lost without each (like causes stand in for one another, so the losses alone would add up to less).
+    mean (d,): the mean vector of the catalogue. prior (m,): what popularity adds to each score. parts (h, m): what each
+    event of the history that was read adds to each score by co-occurrence (`Companions.parts`), without which there is
+    none. Weights are shares of the score over the catalogue's mean, see `shares_of`; the rest is popularity's.
     """
-    popular = np.zeros(len(vectors), np.float32) if prior is None else prior.clip(min=0)
-    lead = vectors - mean
-    lost, own = (lead @ causes.lost.T).clip(min=0), (lead @ causes.vector).clip(min=0)
-    own *= lost.any(1)
-    shares = lost * (own / lost.sum(1).clip(1e-12) / (own + popular).clip(1e-12))[:, None]
+    shares = shares_of(causes, vectors - mean, prior, parts)
     names = [_reason(cause, table) for cause in causes.causes]
     return [
         _strongest([*zip(names, row.tolist(), strict=True), (POPULAR, 1 - float(row.sum()))], most) for row in shares
     ]
+
+
+def shares_of(causes: Causes, lead: Floats, prior: Floats | None = None, parts: Floats | None = None) -> Floats:
+    """The causes' shares of the scores of m items, float32 (m, c). lead (m, d): item vectors less the catalogue's mean.
+
+    The encoder's part is divided in proportion to what is lost without each (like causes stand in for one another, so
+    the losses alone would add up to less); to that comes each event's part by co-occurrence.
+    """
+    popular = np.zeros(len(lead), np.float32) if prior is None else prior.clip(min=0)
+    lost, own = (lead @ causes.lost.T).clip(min=0), (lead @ causes.vector).clip(min=0)
+    own *= lost.any(1)
+    due = lost * (own / lost.sum(1).clip(1e-12))[:, None]
+    if parts is not None:
+        due[:, due.shape[1] - len(parts) :] += parts.T  # the events are the last causes
+    return np.asarray(due / (due.sum(1) + popular).clip(1e-12)[:, None])
 
 
 def explain(

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from persona.errors import BadInput, Conflict
-from persona.store import Event, EventsAdded, Store
+from persona.store import Event, EventsAdded, Generation, Profile, Store
+from persona.store.events import Mark
 
 AnEvent = Callable[..., Event]
+MORNING = datetime(2025, 5, 4, tzinfo=UTC)
 Add = Callable[[Store, list[Event]], EventsAdded]
 
 
@@ -145,3 +147,37 @@ def test_a_history_is_read_over_its_index(filled: Store) -> None:
     assert "ix_events_user_id_at_id" in str(plan)
     assert "sort" not in str(plan).lower()
     assert "TEMP B-TREE" not in str(plan)
+
+
+def test_marks_tell_how_far_favourable_events_go(filled: Store, an_event: AnEvent) -> None:
+    said = {"1": "view", "2": "dislike", "3": "purchase", "4": "hide"}
+    filled.add_events([an_event(key, type=kind) for key, kind in said.items()])
+    third = filled.event_watermark("u1") - 1
+    made = {"picture": "a" * 64, "model": "garment@1", "condition_digest": "c" * 64, "seed": 7, "category": "dress"}
+    filled.add_generations([Generation.model_validate({"id": "g1", "user_id": "u2", "created_at": MORNING, **made})])
+    filled.add_events([an_event("5", generation_id="g1"), an_event("6", user_id="u2", type="hide")])
+    assert filled.favourable_marks("personalisation") == {"u1": Mark(2, third)}
+    assert filled.event_key(third) == "3"
+    assert filled.event_key(third + 99) is None
+
+
+def test_marks_leave_out_who_refused_that_purpose(filled: Store, an_event: AnEvent) -> None:
+    filled.add_events([an_event(user, user_id=user) for user in ("u1", "u2", "u3")])
+    for user, consents in {"u1": {"personalisation": False}, "u2": {"personalisation": True}}.items():
+        filled.put_user(Profile.model_validate({"id": user, "consents": consents}))
+    filled.put_user(Profile.model_validate({"id": "u3", "consents": {"training": False}}))
+    assert list(filled.favourable_marks("personalisation")) == ["u2", "u3"]
+    assert list(filled.favourable_marks("training")) == ["u1", "u2"]
+    filled.put_user(Profile(id="u1"))
+    assert list(filled.favourable_marks("personalisation")) == ["u1", "u2", "u3"]
+
+
+def test_favourable_events_come_oldest_first_with_their_row_numbers(filled: Store, an_event: AnEvent) -> None:
+    filled.add_events([an_event("1", minute=5, type="cart"), an_event("2", minute=1, item_id="i2", type="view")])
+    filled.add_events([an_event("3", minute=3, type="dislike"), an_event("4", user_id="u2"), an_event("5", minute=5)])
+    (first, last), found = (filled.event_watermark(user) for user in ("u2", "u1")), filled.favourable_events
+    assert list(found(["u1", "u3", "nobody"])) == [
+        ("u1", [(first - 2, "i2", "view"), (first - 3, "i1", "cart"), (last, "i1", "like")])
+    ]
+    assert dict(found(["u2"])) == {"u2": [(first, "i1", "like")]}
+    assert list(found([])) == []
