@@ -52,17 +52,26 @@ def visual(epochs: int, out: Path, seed: int | None) -> None:
 @click.option(
     "--steps", type=click.IntRange(1, 10_000_000), default=3000, show_default=True, help="Batches of 128 users."
 )
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Taste model's folder to go on from, with what has happened since (warm start).",
+)
 @click.option("--ids/--no-ids", default=True, show_default=True, help="Keep each item's own vector besides its look.")
 @_out("taste-garment")
 @SEED
-def taste(simulated: int, steps: int, ids: bool, out: Path, seed: int | None) -> None:
-    """Train the model that reads a user's taste, from simulated users, wardrobes and users who consented."""
+def taste(simulated: int, steps: int, start: Path | None, ids: bool, out: Path, seed: int | None) -> None:
+    """Train the model that reads a user's taste, from simulated users, wardrobes and users who consented.
+
+    From a trained model on, a tenth of the steps is enough for what has happened since.
+    """
     from persona.cli.output import print_values
     from persona.cli.train_taste import run
     from persona.settings import load_settings
 
     settings = load_settings(seed=seed)
-    print_values(run(settings, out, simulated=simulated, steps=steps, keep_ids=ids), {})
+    print_values(run(settings, out, simulated=simulated, steps=steps, keep_ids=ids, start=start), {})
 
 
 @train.command(example="persona train gan --size 64 --images 400000 --out runs/garment-64")
@@ -206,25 +215,46 @@ def evaluate_inverter(garments: int, as_json: bool, record: bool) -> None:
 
 @evaluate.command("taste", example="persona evaluate taste --data simulated --json")
 @click.option(
-    "--data", type=click.Choice(["simulated"]), default="simulated", show_default=True, help="Whose histories."
+    "--data",
+    default="simulated",
+    show_default=True,
+    metavar="simulated|beauty|FILE",
+    help="Simulated users over the store's catalogue; Amazon Beauty; or a file, a line `user item item ...` each.",
 )
-@click.option("--users", type=click.IntRange(10, 100_000), default=1000, show_default=True, help="Held-out users.")
+@click.option("--users", type=click.IntRange(10, 100_000), default=1000, show_default=True, help="Simulated, held out.")
+@click.option(
+    "--attributes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of the items of a file: JSON, item to list of whole numbers.",
+)
+@click.option("--seeds", type=click.IntRange(1, 20), default=3, show_default=True, help="Trainings on a file's users.")
+@click.option("--rounds", type=click.IntRange(1, 1000), help="Validations at most of a training; default 50.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to keep trained models in: run again, it goes on after them. Default: runs/taste-NAME.",
+)
 @AS_JSON
 @RECORD
-def evaluate_taste(data: str, users: int, as_json: bool, record: bool) -> None:
-    """Rank the store's catalogue for held-out users, beside popularity and other controls; judge the reasons."""
-    from persona.cli.materials import garments
+def evaluate_taste(
+    data: str, users: int, attributes: Path | None, seeds: int, rounds: int | None, out: Path | None, as_json: bool,
+    record: bool,
+) -> None:  # fmt: skip
+    """Rank everything for users who were held out, beside popularity and other controls.
+
+    Simulated users are read by the served model, and its reasons judged. On the users of a file models are trained
+    anew, some minutes a seed. Only the figures of simulated and beauty are kept.
+    """
+    from persona.cli import evaluate_taste as command
     from persona.settings import load_settings
-    from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
-    from persona.taste.model import TasteModel
-    from persona.taste.visual import VisualNetwork
 
     settings = load_settings()
-    table = garments(settings, real=False).table(VisualNetwork.load(settings.models / "visual-64"))
-    model = TasteModel.load(settings.models / "taste-garment")
-    values = evaluate_simulated(model, table, users=users) | evaluate_wardrobes(model, table) | {"model": model.version}
-    why = {"wardrobe_auc": values.pop("wardrobe_why")} if "wardrobe_why" in values else {}
-    publish("persona evaluate taste --data simulated", values, why, as_json=as_json, record=record)
+    if data == "simulated":
+        values, why = command.simulated(settings, users)
+    else:
+        values, why = command.on_file(settings, data, attributes, seeds, rounds, out)
+    named = data if data in command.NAMED else "FILE"
+    publish(f"persona evaluate taste --data {named}", values, why, as_json=as_json, record=record and named != "FILE")
 
 
 COMMANDS: tuple[click.Command, ...] = (train, evaluate)

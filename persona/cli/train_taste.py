@@ -11,12 +11,18 @@ from persona.cli.materials import garments
 from persona.settings import Settings
 from persona.store import Store
 from persona.taste.fit import train_from_store
+from persona.taste.model import TasteModel
 from persona.taste.train import TrainSettings
 from persona.taste.visual import VisualNetwork
 
 
-def run(settings: Settings, out: Path, *, simulated: int, steps: int, keep_ids: bool) -> dict[str, Any]:
-    """Train, or go on with the run in the same folder; write the model folder and return its metrics."""
+def run(
+    settings: Settings, out: Path, *, simulated: int, steps: int, keep_ids: bool, start: Path | None = None
+) -> dict[str, Any]:
+    """Train, or go on with the run in the same folder; write the model folder and return its metrics.
+
+    start: folder of a model to go on from.
+    """
     table = garments(settings, real=False).table(VisualNetwork.load(settings.models / "visual-64"))
     with Store.open(settings.url) as store, SummaryWriter(str(out)) as board:
 
@@ -26,5 +32,6 @@ def run(settings: Settings, out: Path, *, simulated: int, steps: int, keep_ids: 
 
         recipe = TrainSettings(steps=steps, seed=settings.seed)
         return train_from_store(
-            store, table, out, settings=recipe, simulated=simulated, keep_ids=keep_ids, run=out, log=log
-        )
+            store, table, out, settings=recipe, simulated=simulated, keep_ids=keep_ids, run=out, log=log,
+            start=TasteModel.load(start) if start else None,
+        )  # fmt: skip

@@ -98,7 +98,7 @@ class Recommender:
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
         tally = settings.home / TALLY
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, tally=tally)
+        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, taste.config.fusion, tally)
 
     @property
     def table(self) -> ItemTable:

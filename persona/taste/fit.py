@@ -26,6 +26,7 @@ from persona.store import Store
 from persona.store.records import Profile
 from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
 from persona.taste.history import HistoryEntry, history_of
+from persona.taste.model import TasteModel
 from persona.taste.simulate import DEFAULT as SIMULATOR
 from persona.taste.simulate import Simulator, simulate
 from persona.taste.table import ItemTable
@@ -50,6 +51,7 @@ def train_from_store(
     simulator: Simulator = SIMULATOR,
     evaluated: int = 1000,
     keep_ids: bool = False,
+    start: TasteModel | None = None,
     run: Path | None = None,
     log: Log | None = None,
     progress: bool = True,
@@ -60,12 +62,13 @@ def train_from_store(
     which it is evaluated), and from the stored users who consented to training. run: a folder for the checkpoint and
     log.jsonl; a run that was stopped goes on from there. log: called with (step, figures) as it goes, for TensorBoard.
     evaluated: how many simulated users to evaluate on. keep_ids: keep the embeddings of this catalogue's items; without
-    them the model reads any catalogue. Raises BadInput if there is nothing to learn from, or
-    `run` holds another run.
+    them the model reads any catalogue. start: a model to go on from. Raises BadInput if there is nothing to learn
+    from, or `run` holds another run.
     """
     users, counts = training_users(store, table, simulated, simulator, settings.seed)
     table = table.with_popularity(users.popularity(table))
-    state = fit(begin(table, settings), table, users, settings, run=run, log=log, progress=progress)
+    state = begin(table, settings, start=start)
+    state = fit(state, table, users, settings, run=run, log=log, progress=progress, start=start)
     model = state.model if keep_ids else state.model.without_ids()
     metrics = evaluate_simulated(
         model, table, users=evaluated, crowd=5 * evaluated, settings=simulator
@@ -110,9 +113,13 @@ def fit(
     run: Path | None = None,
     log: Log | None = None,
     progress: bool = True,
+    start: TasteModel | None = None,
 ) -> TrainState:
-    """Train to the end, resuming from what `run` holds. Ctrl-C ends the step, saves and raises; a second raises."""
-    print_of_run = _print_of(table, users, settings)
+    """Train to the end, resuming from what `run` holds. Ctrl-C ends the step, saves and raises; a second raises.
+
+    start: what the state was begun from, so that no run is resumed that was begun from something else.
+    """
+    print_of_run = _print_of(table, users, settings, start.version if start else "")
     if run is not None:
         run.mkdir(parents=True, exist_ok=True)
         resume(state, run / CHECKPOINT, print_of_run)
@@ -205,9 +212,10 @@ def resume(state: TrainState, path: Path, run: str) -> None:
     state.step, state.loss = int(about["step"]), float(about["loss"])
 
 
-def _print_of(table: ItemTable, users: Users, settings: TrainSettings) -> str:
+def _print_of(table: ItemTable, users: Users, settings: TrainSettings, start: str) -> str:
     """A digest of everything that a run depends on."""
-    digest = hashlib.sha256(json.dumps([asdict(settings), table.ids, table.feature_version, users.ids]).encode())
+    told = [asdict(settings), table.ids, table.feature_version, users.ids, start]
+    digest = hashlib.sha256(json.dumps(told).encode())
     for array in (table.features, table.codes, users.row, users.kind, users.statement, users.weight):
         digest.update(array.tobytes())
     return digest.hexdigest()
