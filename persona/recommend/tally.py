@@ -173,7 +173,11 @@ class Ledger:
 
     def companions(self, index: Mapping[str, int]) -> Companions | None:
         """The counts in a catalogue's rows, with the fusion; None without one. index: row by item id."""
-        return None if self._fusion.neutral else Companions(self._tally.over(index), self._fusion)
+        if self._fusion.neutral:
+            return None
+        counts = self._tally.over(index)
+        _ = counts.strengths  # made and kept now, so that nobody's answer has to wait for it
+        return Companions(counts, self._fusion)
 
     def _latest(self) -> Tally:
         if self.overtaken and self._path is not None:

@@ -119,7 +119,7 @@ class Cooccurrence:
     def scores(self, starts: NDArray[Any], rows: NDArray[Any], weights: NDArray[Any] | None = None) -> Sparse:
         """Scores of all items given each of b histories (its last `window` events that count): sparse (b, n)."""
         history = self._voices(_Sequences.of(starts, rows, weights, len(self)))
-        return history @ self._strengths
+        return history @ self.strengths
 
     def contributions(self, rows: NDArray[Any], items: NDArray[Any], weights: NDArray[Any] | None = None) -> Values:
         """What each event of a history, rows (h,) oldest first, adds to the score of items (m,): float64 (h, m).
@@ -131,12 +131,13 @@ class Cooccurrence:
         voice, parts = self._voice(sequence), np.zeros((len(wanted), len(asked)))
         if len(asked) and len(sequence.rows):
             # columns first: there are few of them, and a product by them is quicker than indexing each pair
-            strengths = self._strengths[sequence.rows][:, asked].toarray()
+            strengths = self.strengths[sequence.rows][:, asked].toarray()
             parts[sequence.places] = strengths * voice[:, None]
         return parts
 
     @cached_property
-    def _strengths(self) -> Sparse:
+    def strengths(self) -> Sparse:
+        """What a whole event of item j says for item i: the counts after both popularities, sparse float64 (n, n)."""
         source = (self.popularity + 1) ** -self.config.source_power * UNIT
         target = (self.popularity + 1) ** -self.config.target_power
         per_row = np.repeat(source, np.diff(self.counts.indptr))

@@ -24,7 +24,7 @@ COMMANDS = commands(main)
 WANTED = {
     "demo", "db upgrade", "import items", "import clothing", "import users", "import events", "simulate",
     "train visual", "train taste", "train gan", "train directions", "train inverter", "evaluate taste", "evaluate gan",
-    "evaluate edits", "evaluate inverter", "generate", "recommend", "serve",
+    "evaluate edits", "evaluate inverter", "generate", "recommend", "refresh", "serve",
     "export gan", "bench taste", "bench generate", "bench import", "bench serve", "figures",
 }  # fmt: skip
 

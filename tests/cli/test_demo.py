@@ -104,6 +104,14 @@ def test_recommend_shows_a_table_or_one_line_of_json(in_demo: Demo) -> None:
     assert [item["item_id"] for item in answer["items"]] == re.findall(r"^generated-\d+", table.stdout, re.MULTILINE)
 
 
+def test_refresh_says_what_is_counted(in_demo: Demo) -> None:
+    counted = json.loads(run("refresh", "--json").stdout.splitlines()[-1])
+    assert counted["used"] == (in_demo.settings.home / "cooccurrence.npz").exists()
+    assert counted["used"] == (counted["pairs"] > 0) == (counted["users"] > 0)
+    said = run("refresh").stdout
+    assert ("took together" if counted["used"] else "nothing to count") in said
+
+
 def test_generate_writes_the_pictures_it_names(in_demo: Demo, tmp_path: Path) -> None:
     arguments = ("generate", "--category", "dress", "--colour", "red", "--count", "2", "--seed", "3", "--json")
     first = run(*arguments, "--out", str(tmp_path / "a"))
