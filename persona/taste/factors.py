@@ -26,5 +26,5 @@ def item_factors(counts: Cooccurrence, width: int, *, deviation: float = 0.3, se
     information = sp.csr_array((value, (both.row, both.col)), both.shape)
     vectors, values, _ = randomized_svd(information, min(width, len(counts)), random_state=seed)
     factors = np.zeros((len(counts), width), np.float32)
-    factors[:, : len(values)] = vectors * np.sqrt(values)
+    factors[:, : len(values)] = vectors * np.sqrt(values) * (margin > 0)[:, None]  # exactly zero, not nearly
     return factors * np.float32(deviation / max(float(factors.std()), 1e-9))

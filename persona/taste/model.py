@@ -32,7 +32,7 @@ from persona.errors import OutOfDate
 from persona.store.records import EVENT_TYPES, Profile
 from persona.taste.cooccurrence import NEUTRAL, Fusion
 from persona.taste.history import GAP_BUCKETS, LONGEST, NEGATIVE_CODES, TYPE_CODES, HistoryEntry, gap_buckets
-from persona.taste.table import DIMENSIONS, FACET_NAMES, STATEMENTS, UNKNOWN, Codes, Floats, Items, statement_code
+from persona.taste.table import DIMENSIONS, STATEMENTS, UNKNOWN, Codes, Floats, Items, statement_code
 
 KIND = "taste"
 PRIOR_COUNT = 10.0  # events an item needs before its popularity is believed over the catalogue's mean
@@ -286,8 +286,8 @@ class TasteModel(nn.Module):
         """Item vectors (n, d) of history entries."""
         rows = np.array([-1 if entry.item is None else entry.item for entry in entries])
         real = rows >= 0
-        features = np.empty((len(entries), DIMENSIONS), np.float32)
-        attributes = np.full((len(entries), len(FACET_NAMES)), UNKNOWN, np.int64)
+        features = np.zeros((len(entries), table.features.shape[1]), np.float32)
+        attributes = np.full((len(entries), table.attributes.shape[1]), UNKNOWN, np.int64)
         features[real], attributes[real] = table.features[rows[real]], table.attributes[rows[real]]
         for at in np.flatnonzero(~real).tolist():
             features[at], attributes[at, 0] = entries[at].feature, entries[at].category  # the first facet's codes
