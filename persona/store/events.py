@@ -13,11 +13,12 @@ from persona.errors import BadInput, Conflict
 from persona.store.bulk import existing, insert_new
 from persona.store.engine import Database, batches
 from persona.store.records import Event
-from persona.store.schema import EventRow, GenerationRow, ItemRow, UserRow
+from persona.store.schema import ConsentRow, EventRow, GenerationRow, ItemRow, UserRow
 
 # What an event of each type adds to its item's popularity.
 POPULARITY = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2.0, "dislike": 0.0, "hide": 0.0}
 
+SEGMENT = 20  # users of a segment, at least: of fewer one could tell what one of them did
 COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at")
 STORED = tuple(getattr(EventRow, name) for name in COLUMNS)
 SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
@@ -91,6 +92,26 @@ class Events(Database):
         query = select(EventRow.item_id, weight).where(EventRow.item_id.is_not(None)).group_by(EventRow.item_id)
         with self._reading() as session:
             return {item_id: float(total) for item_id, total in session.execute(query.order_by(EventRow.item_id))}
+
+    def segment_popularity(self, least: int = SEGMENT) -> dict[str, dict[str, float]]:
+        """Return `item_popularity` by age band of the users, for bands of at least so many users who did something.
+
+        Users who refuse personalisation do not count, nor do children: no segment is made of them.
+        """
+        weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
+        refused = select(ConsentRow.user_id).where(ConsentRow.purpose == "personalisation", ~ConsentRow.granted)
+        counted = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18") & UserRow.id.not_in(refused)
+        acts = select(EventRow.item_id, EventRow.type, EventRow.user_id, UserRow.age_band).join(UserRow)
+        acts = acts.where(counted, EventRow.item_id.is_not(None))
+        many = acts.with_only_columns(UserRow.age_band).group_by(UserRow.age_band)
+        many = many.having(func.count(EventRow.user_id.distinct()) >= least)
+        query = acts.where(UserRow.age_band.in_(many)).with_only_columns(UserRow.age_band, EventRow.item_id, weight)
+        query = query.group_by(UserRow.age_band, EventRow.item_id).order_by(UserRow.age_band, EventRow.item_id)
+        found: dict[str, dict[str, float]] = {}
+        with self._reading() as session:
+            for band, item_id, total in session.execute(query):
+                found.setdefault(str(band), {})[str(item_id)] = float(total)
+        return found
 
     def count_events(self) -> int:
         """Return how many events are stored."""
