@@ -23,7 +23,7 @@ from persona.gan.perceptual import Perceptual
 from persona.recommend.evaluate import Wins, garments_for, preference_wins
 from persona.settings import Settings
 from persona.store.records import Item, Rights
-from persona.taste.evaluate import cases_of
+from persona.taste.cases import cases_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import Simulator, Tastes, simulate, utilities
 from persona.taste.table import Floats, ItemTable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,6 +18,7 @@ from persona.store import Store
 from persona.store.records import SEASONS, Item, Season
 from persona.taste.companions import Companions
 from persona.taste.model import TasteModel
+from persona.taste.segments import segment_popularity
 from persona.taste.table import FACET_CODES, Floats, ItemTable
 from persona.taste.visual import DIMENSIONS, VisualNetwork
 
@@ -35,7 +36,8 @@ class Catalogue:
 
     vectors: float32 (n, d) of the taste model; mean: (d,), theirs; prior: (n,), what popularity adds to each score.
     shown: bool (n,), may be recommended; pictured: bool (n,), has a picture that can be laid out. companions: what is
-    taken together, None where that does not count. number: of the snapshot, another for each.
+    taken together, None where that does not count. segments: the prior within each age band that has enough users to
+    tell. number: of the snapshot, another for each.
     """
 
     table: ItemTable
@@ -46,11 +48,17 @@ class Catalogue:
     pictured: Mask
     seasons: dict[Season, Mask] = field(repr=False)
     companions: Companions | None = field(default=None, repr=False)
+    segments: dict[str, Floats] = field(default_factory=dict, repr=False)
     number: int = field(default_factory=itertools.count().__next__)
 
     @classmethod
-    def of(cls, table: ItemTable, taste: TasteModel) -> Catalogue:
-        """The snapshot of a table under a taste model. Raises OutOfDate if the two do not fit."""
+    def of(
+        cls, table: ItemTable, taste: TasteModel, segments: Mapping[str, Mapping[str, float]] | None = None
+    ) -> Catalogue:
+        """The snapshot of a table under a taste model. segments: `Store.segment_popularity`.
+
+        Raises OutOfDate if the table and the model do not fit.
+        """
         vectors = taste.item_vectors(table)
         mean = vectors.mean(0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
         shown = np.array([item.active for item in table.items], bool)
@@ -59,7 +67,8 @@ class Catalogue:
             season: np.array([not item.seasons or season in item.seasons for item in table.items], bool)
             for season in SEASONS
         }
-        return cls(table, vectors, mean, taste.prior(table), shown, pictured, seasons)  # type: ignore[arg-type]
+        priors = _priors(segments or {}, table, taste)
+        return cls(table, vectors, mean, taste.prior(table), shown, pictured, seasons, priors)  # type: ignore[arg-type]
 
     def of_category(self, category: str) -> Mask:
         """Items of a category, bool (n,)."""
@@ -84,7 +93,15 @@ def load_catalogue(store: Store, pictures: Pictures, visual: VisualNetwork, tast
     items = [item if item.id in present and item.id in known else _without_picture(item) for item in items]
     blank = np.zeros(DIMENSIONS, np.float32)  # without a picture: the average garment's, told by its attributes alone
     features = np.array([known.get(item.id, blank) for item in items], np.float32).reshape(-1, DIMENSIONS)
-    return Catalogue.of(ItemTable.of(items, features, store.item_popularity(), visual.version), taste)
+    table = ItemTable.of(items, features, store.item_popularity(), visual.version)
+    return Catalogue.of(table, taste, store.segment_popularity())
+
+
+def _priors(segments: Mapping[str, Mapping[str, float]], table: ItemTable, taste: TasteModel) -> dict[str, Floats]:
+    """What popularity within each segment adds to each score, (n,)."""
+    counts = {name: table.with_popularity(popularity).popularity for name, popularity in segments.items()}
+    drawn = {name: segment_popularity(own, table.popularity) for name, own in counts.items()}
+    return {name: taste.prior(table.with_popularity(popularity)) for name, popularity in drawn.items()}
 
 
 def _make_vectors(

@@ -72,7 +72,7 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
     rows = _rows(standing)
     catalogue = standing.catalogue
     reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
-    if standing.request.explain and standing.reading.cold_start == "popularity":
+    if standing.request.explain and standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
 
@@ -80,13 +80,14 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
 def scores_for(reading: Reading, catalogue: Catalogue, seed: int) -> Floats:
     """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
 
-    Where no taste is known that is popularity alone, explored with seeded Gumbel noise (which is to draw by the softmax
-    of the scores); not explored for a person who refused to be learned about.
+    Where no taste is known that is popularity alone, within the age band if that is known, explored with seeded Gumbel
+    noise (which is to draw by the softmax of the scores); not explored for a person who refused to be learned about.
     """
-    scores = score(reading.vector, catalogue.vectors, catalogue.prior)
+    prior = catalogue.prior if reading.segment is None else catalogue.segments[reading.segment]
+    scores = score(reading.vector, catalogue.vectors, prior)
     if catalogue.companions is not None:
         scores = scores + catalogue.companions.bonus(reading.history)
-    if reading.cold_start == "popularity" and reading.person.personal:
+    if reading.nothing_known and reading.person.personal:
         noise = np.random.default_rng([seed, 3]).gumbel(scale=EXPLORATION, size=len(scores))
         scores = scores + noise.astype(np.float32)
     return scores
@@ -119,10 +120,18 @@ def _popular_or_explored(rows: Codes, standing: Standing) -> list[Reasons]:
     """Popular is what would be here without exploration too."""
     if not standing.reading.person.personal:
         return [(REFUSED,)] * len(rows)
-    catalogue = standing.catalogue
+    catalogue, segment = standing.catalogue, standing.reading.segment
+    prior, liked = catalogue.prior, POPULAR
+    if segment is not None:
+        prior, liked = catalogue.segments[segment], _popular_at(segment)
     bought = np.flatnonzero(standing.allowed & (catalogue.table.popularity > 0))
-    popular = set(best(catalogue.prior, len(rows), bought)[0].tolist())
-    return [(POPULAR,) if row in popular else (EXPLORE,) for row in rows.tolist()]
+    popular = set(best(prior, len(rows), bought)[0].tolist())
+    return [(liked,) if row in popular else (EXPLORE,) for row in rows.tolist()]
+
+
+def _popular_at(age_band: str) -> Reason:
+    """The age band is said, so that the person knows what was used."""
+    return Reason(kind="popular", text=f"popular with people like you ({age_band})", weight=1.0)
 
 
 def _item(row: int, place: int, standing: Standing, reasons: Sequence[Reason]) -> RankedItem:

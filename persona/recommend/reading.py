@@ -31,6 +31,16 @@ class Reading:
     cold_start: ColdStart
 
     @property
+    def segment(self) -> str | None:
+        """The age band that the person is read by, None where more is known, or nothing."""
+        return self.person.profile.traits.age_band if self.cold_start == "segment" else None
+
+    @property
+    def nothing_known(self) -> bool:
+        """Whether the vector is zeros, so that popularity decides."""
+        return self.cold_start in ("segment", "popularity")
+
+    @property
     def key(self) -> tuple[str, int, str, int]:
         """What the vector depends on, besides the models and the catalogue."""
         return self.person.name, self.person.watermark, statements_digest(self.person.profile), len(self.history)
@@ -49,7 +59,8 @@ def read_person(
     history = history_of(person.events, catalogue.table, generations)[-LONGEST:]
     stated = any(preference.weight for preference in person.profile.preferences)
     if not history and not stated:
-        return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
+        known = person.profile.traits.age_band in catalogue.segments
+        return Reading(person, np.zeros_like(catalogue.mean), (), "segment" if known else "popularity")
     vector = _vector(person, history, catalogue, taste, store)
     return Reading(person, vector, history, "none" if history else "profile")
 

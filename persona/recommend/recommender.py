@@ -182,7 +182,7 @@ class Recommender:
         catalogue, generations = self._catalogue_for(person), self._generations_of(person)
         check_known(request, catalogue.table.index, generations)
         reading = read_person(person, catalogue, self._taste, self.store, generations)
-        wanted = request.explain and reading.cold_start != "popularity"
+        wanted = request.explain and not reading.nothing_known
         key = (catalogue.number, *reading.key)
         causes = self._causes.get(key, lambda: reading.causes(self._taste, catalogue)) if wanted else None
         seed = request.seed

@@ -23,7 +23,7 @@ from persona.store.records import (
 )
 
 Mode = Literal["retrieve", "generate", "both"]
-ColdStart = Literal["none", "profile", "popularity"]
+ColdStart = Literal["none", "profile", "segment", "popularity"]
 Slot = Literal["top", "bottom", "dress", "outer", "shoes"]
 SCORE_DIGITS = 5  # scores are told to so many decimals: the last digits of a sum differ between machines
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -192,7 +192,8 @@ class Recommendation(Record):
     )
     outfit: Outfit | None = Field(default=None, description="null when not asked for, or nothing could fill its slots")
     cold_start: ColdStart = Field(
-        description="none: from history; profile: from preferences alone; popularity: nothing known, or nothing allowed"
+        description="none: from history; profile: from preferences alone; segment: from what others of that age band "
+        "like; popularity: nothing known, or nothing allowed"
     )
 
 

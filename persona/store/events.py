@@ -20,7 +20,7 @@ from persona.store.schema import ConsentRow, EventRow, GenerationRow, ItemRow, U
 POPULARITY = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2.0, "dislike": 0.0, "hide": 0.0}
 
 FAVOURABLE = tuple(name for name, weight in POPULARITY.items() if weight > 0)
-
+SEGMENT = 20  # users of a segment, at least: of fewer one could tell what one of them did
 COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at")
 STORED = tuple(getattr(EventRow, name) for name in COLUMNS)
 SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
@@ -133,6 +133,26 @@ class Events(Database):
         """Return the key of the event with this row number, None where there is no such event."""
         with self._reading() as session:
             return session.scalar(select(EventRow.key).where(EventRow.id == number))
+
+    def segment_popularity(self, least: int = SEGMENT) -> dict[str, dict[str, float]]:
+        """Return `item_popularity` by age band of the users, for bands of at least so many users who did something.
+
+        Users who refuse personalisation do not count, nor do children: no segment is made of them.
+        """
+        weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
+        refused = select(ConsentRow.user_id).where(ConsentRow.purpose == "personalisation", ~ConsentRow.granted)
+        counted = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18") & UserRow.id.not_in(refused)
+        acts = select(EventRow.item_id, EventRow.type, EventRow.user_id, UserRow.age_band).join(UserRow)
+        acts = acts.where(counted, EventRow.item_id.is_not(None))
+        many = acts.with_only_columns(UserRow.age_band).group_by(UserRow.age_band)
+        many = many.having(func.count(EventRow.user_id.distinct()) >= least)
+        query = acts.where(UserRow.age_band.in_(many)).with_only_columns(UserRow.age_band, EventRow.item_id, weight)
+        query = query.group_by(UserRow.age_band, EventRow.item_id).order_by(UserRow.age_band, EventRow.item_id)
+        found: dict[str, dict[str, float]] = {}
+        with self._reading() as session:
+            for band, item_id, total in session.execute(query):
+                found.setdefault(str(band), {})[str(item_id)] = float(total)
+        return found
 
     def count_events(self) -> int:
         """Return how many events are stored."""

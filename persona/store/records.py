@@ -23,6 +23,7 @@ Style = Literal["casual", "smart", "sporty"]
 STYLES: tuple[str, ...] = get_args(Style)
 Season = Literal["spring", "summer", "autumn", "winter"]
 SEASONS: tuple[str, ...] = get_args(Season)
+AgeBand = Literal["under-18", "18-24", "25-34", "35-44", "45-54", "55-64", "65-plus"]
 Facet = Literal["category", "colour", "pattern", "style"]
 FACETS: dict[str, tuple[str, ...]] = {
     "category": CATEGORIES, "colour": COLOURS, "pattern": PATTERNS, "style": STYLES,
@@ -66,7 +67,7 @@ class Traits(Record):
     undertone: Literal["cool", "neutral", "warm"] | None = None
     face_shape: Literal["oval", "round", "square", "heart", "oblong"] | None = None
     body_shape: Literal["rectangle", "hourglass", "pear", "apple", "inverted-triangle"] | None = None
-    age_band: Literal["under-18", "18-24", "25-34", "35-44", "45-54", "55-64", "65-plus"] | None = None
+    age_band: AgeBand | None = None
     size_top: Annotated[str, Field(max_length=16), NoNul] | None = None
     size_bottom: Annotated[str, Field(max_length=16), NoNul] | None = None
     size_shoe: Annotated[float, Field(ge=15, le=55, description="European size")] | None = None

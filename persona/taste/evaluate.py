@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from persona.catalog.split import SHARE, held_out
-from persona.store.records import EVENT_TYPES, Profile
-from persona.taste.history import WEIGHT_OF_CODE, HistoryEntry, history_of
+from persona.taste.cases import DRAWS, Case, Values, cases_of, gains, ratio, top
+from persona.taste.evaluate_cold import new_items, strangers
+from persona.taste.evaluate_modes import evaluate_modes
+from persona.taste.history import history_of
 from persona.taste.model import TasteModel
-from persona.taste.rank import allowed_rows, best
 from persona.taste.reasons import causes_of
-from persona.taste.simulate import DEFAULT, Simulator, Tastes, simulate, utilities
+from persona.taste.simulate import DEFAULT, STATED, Simulator, Tastes, simulate, utilities
 from persona.taste.table import DIMENSIONS, STATEMENTS, Floats, ItemTable
 from persona.taste.users import Ints, Users
 from persona.taste.wardrobe import wardrobes
 
-K = 10
-DRAWS = 2000  # of the bootstrap
-Values = NDArray[np.float64]
 Scorer = Callable[[int], Floats]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A held-out user: number among the users, what the model is shown, and the rows (unordered) they took later."""
-
-    number: int
-    profile: Profile
-    history: list[HistoryEntry]
-    wanted: Ints
-
-
-def ndcg(ranked: Ints, wanted: Ints, k: int = K) -> float:
-    """NDCG@k of rows, best first, every wanted row worth the same (Jarvelin and Kekalainen 2002)."""
-    gains = np.isin(ranked[:k], wanted) / np.log2(np.arange(2, len(ranked[:k]) + 2))
-    return float(gains.sum() / (1 / np.log2(np.arange(2, min(len(wanted), k) + 2))).sum())
 
 
 def evaluate_simulated(
@@ -54,7 +34,8 @@ def evaluate_simulated(
     later. `*_over_popularity`: mean NDCG@10 over that of the popularity ranking for the same users, with a 95 %
     interval (bootstrap over users). Controls: `random`; `wrong_user`, another user's vector; `told`, the simulator's
     own utility and exposure for somebody with no other taste than the three stated preferences; and `oracle`, the
-    same with the whole latent taste, which no model can know. `deletion_win`: see `deletion`.
+    same with the whole latent taste, which no model can know. The rest: `new_items`,
+    `strangers`, `evaluate_modes` and `deletion`.
     """
     crowded = simulate(table, crowd, seed, settings).users
     table = table.with_popularity(crowded.popularity(table))
@@ -70,36 +51,18 @@ def evaluate_simulated(
     result |= _compare("three_preferences", model, table, stated, {"oracle": oracle, "told": told}, rng)
     result |= _compare("one_event", model, table, one, {"oracle": oracle}, rng)
     result |= _compare("ten_events_and_preferences", model, table, both, {"oracle": oracle}, rng)
+    result |= new_items(model, table, both, rng)
+    result |= strangers(table, settings, users=users, crowd=crowd, seed=seed)
+    result |= evaluate_modes(model, table, both, oracle, rng)
     result |= deletion(model, table, both, rng)
     return result | {"users": users, "crowd": crowd, "items": len(table), "seed": seed, "data": "simulated"}
-
-
-def cases_of(users: Users, shown: int, preferences: bool) -> list[Case]:
-    """What to show and to want, for the users with enough events.
-
-    With preferences: the profile, and all events up to the `shown`-th that speaks for an item. Without: only those.
-    """
-    cases = []
-    for number, name in enumerate(users.ids):
-        part = users.history(number)
-        row, kind, at = users.row[part], users.kind[part], users.at[part]
-        liked = np.flatnonzero(WEIGHT_OF_CODE[kind] >= 1)
-        if len(liked) <= shown:
-            continue
-        seen = np.arange(liked[shown - 1] + 1 if shown else 0) if preferences else liked[:shown]
-        history = [
-            HistoryEntry(EVENT_TYPES[kind[i]], datetime.fromtimestamp(float(at[i]), UTC), int(row[i])) for i in seen
-        ]
-        profile = Profile(id=name, preferences=users.preferences(number) if preferences else (), source="simulated")
-        cases.append(Case(number, profile, history, row[liked[shown:]]))
-    return cases
 
 
 def _as_stated(users: Users, settings: Simulator) -> Tastes:
     """The tastes of people who have the affinities that these users stated, and no others."""
     affinity = np.zeros((len(users), len(STATEMENTS)), np.float32)
     owner = np.repeat(np.arange(len(users)), np.diff(users.stated))
-    affinity[owner, users.statement] = 2 * users.weight * settings.deviations()[users.statement]
+    affinity[owner, users.statement] = STATED * users.weight * settings.deviations()[users.statement]
     return Tastes(affinity, np.zeros((len(users), DIMENSIONS), np.float32))
 
 
@@ -125,22 +88,12 @@ def _compare(
     result: dict[str, Any] = {f"{name}_users": len(cases)}
     measured: dict[str, Values] = {}
     for control, scorer in scorers.items():
-        ranked = [_top(scorer(i), case) for i, case in enumerate(cases)]
-        measured[control] = np.array([ndcg(rows, case.wanted) for rows, case in zip(ranked, cases, strict=True)])
+        ranked = [top(scorer(i), case) for i, case in enumerate(cases)]
+        measured[control] = gains(ranked, cases)
         hits = [np.isin(rows, case.wanted).any() for rows, case in zip(ranked, cases, strict=True)]
         result[f"{name}{control}_ndcg10"] = round(float(measured[control].mean()), 5)
         result[f"{name}{control}_hr10"] = round(float(np.mean(hits)), 4)
-    own, popular = measured[""], measured["_popularity"]
-    picks = rng.integers(0, len(cases), (DRAWS, len(cases)))
-    ratios = own[picks].mean(1) / popular[picks].mean(1).clip(1e-9)
-    result[f"{name}_over_popularity"] = round(float(own.mean() / max(popular.mean(), 1e-9)), 3)
-    result[f"{name}_over_popularity_interval"] = np.quantile(ratios, [0.025, 0.975]).round(3).tolist()
-    return result
-
-
-def _top(scores: Floats, case: Case) -> Ints:
-    seen = [entry.item for entry in case.history if entry.item is not None]
-    return best(scores, K, allowed_rows(len(scores), None, seen))[0]
+    return result | ratio(f"{name}_over_popularity", measured[""], measured["_popularity"], rng)
 
 
 def deletion(model: TasteModel, table: ItemTable, cases: Sequence[Case], rng: np.random.Generator) -> dict[str, Any]:
@@ -157,7 +110,7 @@ def deletion(model: TasteModel, table: ItemTable, cases: Sequence[Case], rng: np
         causes = causes_of(model, case.profile, case.history, table)
         if len(causes.causes) < 2:
             continue
-        row = _top(vectors @ causes.vector + prior, case)[0]
+        row = top(vectors @ causes.vector + prior, case)[0]
         named = int(np.argmax(causes.lost @ (vectors[row] - mean)))
         other = int(rng.choice(np.delete(np.arange(len(causes.causes)), named)))
         readings = causes.vector - np.stack([np.zeros_like(mean), causes.lost[named], causes.lost[other]])

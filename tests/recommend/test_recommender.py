@@ -247,6 +247,29 @@ def test_strangers_get_what_is_popular_with_exploration(recommender: Recommender
     assert len({made.category for made in generated}) > 1
 
 
+def test_a_stranger_of_a_known_age_gets_what_is_popular_at_it(recommender: Recommender) -> None:
+    for number in range(50):
+        band, item = ("65-plus", "hat-red-0") if number % 2 else ("18-24", "dress-green-0")
+        put_user(recommender.store, f"u{number}", traits={"age_band": band})
+        recommender.store.add_events([did(number, "purchase", item, user=f"u{number}")])
+    recommender.refresh()
+
+    def first(**traits: str) -> list[str]:
+        profile = {"traits": traits}
+        return [ask(recommender, profile=profile, seed=seed, mode="retrieve").items[0].item_id for seed in range(12)]
+
+    old, young = first(age_band="65-plus"), first(age_band="18-24")
+    assert old.count("hat-red-0") > 8 > old.count("dress-green-0")
+    assert young.count("dress-green-0") > 8 > young.count("hat-red-0")
+    answer = ask(recommender, profile={"traits": {"age_band": "65-plus"}}, mode="retrieve")
+    assert answer.cold_start == "segment"
+    assert "popular with people like you (65-plus)" in {r.text for item in answer.items for r in item.reasons}
+    for traits in ({"age_band": "35-44"}, {"skin_tone": 5}):  # nobody did anything; never used
+        assert ask(recommender, profile={"traits": traits}, mode="retrieve").cold_start == "popularity"
+    put_user(recommender.store, "no", traits={"age_band": "65-plus"}, consents={"personalisation": False})
+    assert ask(recommender, user_id="no", mode="retrieve").cold_start == "popularity"
+
+
 def test_preferences_alone_are_enough(recommender: Recommender) -> None:
     answer = ask(recommender, profile={"preferences": [GREEN]})
     assert answer.cold_start == "profile"

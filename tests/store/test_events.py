@@ -12,6 +12,7 @@ from sqlalchemy import text
 from persona.errors import BadInput, Conflict
 from persona.store import Event, EventsAdded, Generation, Profile, Store
 from persona.store.events import Mark
+from persona.store.records import Traits
 
 AnEvent = Callable[..., Event]
 MORNING = datetime(2025, 5, 4, tzinfo=UTC)
@@ -114,6 +115,19 @@ def test_popularity_is_weighted_and_of_items_only(filled: Store, an_event: AnEve
     kinds = [("i1", "view"), ("i1", "purchase"), ("i2", "like"), ("i3", "dislike")]
     filled.add_events([an_event(str(n), item_id=item, type=kind) for n, (item, kind) in enumerate(kinds)])
     assert filled.item_popularity() == {"i1": 2.25, "i2": 1.0, "i3": 0.0}
+
+
+def test_segments_are_age_bands_of_enough_willing_adults(filled: Store, an_event: AnEvent) -> None:
+    adults = [("25-34", True), ("25-34", True), ("25-34", False), ("65-plus", True)]
+    for number, (band, willing) in enumerate([*adults, *[("under-18", True)] * 2, *[(None, True)] * 2]):
+        consents = {"personalisation": willing}
+        filled.put_user(Profile(id=f"p{number}", traits=Traits.model_validate({"age_band": band}), consents=consents))
+        kind = "purchase" if number else "like"
+        filled.add_events([an_event(f"{number}", user_id=f"p{number}", item_id="i1", type=kind)])
+    filled.add_events([an_event("more", user_id="p1", item_id="i2", type="view")])
+    assert filled.segment_popularity(least=2) == {"25-34": {"i1": 3.0, "i2": 0.25}}
+    assert filled.segment_popularity(least=1) == {"25-34": {"i1": 3.0, "i2": 0.25}, "65-plus": {"i1": 2.0}}
+    assert filled.segment_popularity() == {}
 
 
 def test_histories_stream_everybody(filled: Store, an_event: AnEvent) -> None:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from persona.taste.evaluate import cases_of, evaluate_simulated, evaluate_wardrobes, ndcg
+from persona.taste.cases import cases_of, ndcg
+from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
 from persona.taste.history import history_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import Simulation, Simulator
