@@ -30,7 +30,7 @@ from persona.taste.rank import Mask, best
 from persona.taste.table import Codes, Floats
 
 EXACT_UP_TO = 1_000_000  # items; beyond, an exact answer takes tens of milliseconds
-PROBES = 64  # cells read for a user: of the 1,024 cells of a million items recall@10 is above .98
+PROBES = 96  # cells read for a user: of the 1,024 cells of a million items recall@10 is about .99, in a millisecond
 FEW = 20_000  # items left by a filter that are scored one and all: as fast as the cells, and exact
 NOTHING = -1  # row where fewer than k items are allowed; its score is -inf
 
