@@ -35,9 +35,10 @@ class Catalogue:
     """A snapshot of all n garments, inactive ones too, since histories name them. Never changed: replaced whole.
 
     vectors: float32 (n, d) of the taste model; mean: (d,), theirs; prior: (n,), what popularity adds to each score.
-    shown: bool (n,), may be recommended; pictured: bool (n,), has a picture that can be laid out. companions: what is
-    taken together, None where that does not count. segments: the prior within each age band that has enough users to
-    tell. number: of the snapshot, another for each.
+    shown: bool (n,), may be recommended; pictured: bool (n,), has a picture that can be laid out; generated: bool (n,),
+    a model made its picture; licences: of the picture, the items under each. companions: what is taken together, None
+    where that does not count. segments: the prior within each age band that has enough users to tell. number: of the
+    snapshot, another for each.
     """
 
     table: ItemTable
@@ -47,6 +48,8 @@ class Catalogue:
     shown: Mask
     pictured: Mask
     seasons: dict[Season, Mask] = field(repr=False)
+    generated: Mask
+    licences: dict[str, Mask] = field(repr=False)
     companions: Companions | None = field(default=None, repr=False)
     segments: dict[str, Floats] = field(default_factory=dict, repr=False)
     number: int = field(default_factory=itertools.count().__next__)
@@ -67,12 +70,31 @@ class Catalogue:
             season: np.array([not item.seasons or season in item.seasons for item in table.items], bool)
             for season in SEASONS
         }
-        priors = _priors(segments or {}, table, taste)
-        return cls(table, vectors, mean, taste.prior(table), shown, pictured, seasons, priors)  # type: ignore[arg-type]
+        generated = np.array([item.rights.generated for item in table.items], bool)
+        under = np.array([item.rights.licence for item in table.items], object)
+        licences = {licence: np.asarray(under == licence) for licence in set(under.tolist())}
+        return cls(
+            table, vectors, mean, taste.prior(table), shown, pictured, seasons, generated, licences,  # type: ignore[arg-type]
+            segments=_priors(segments or {}, table, taste),
+        )  # fmt: skip
 
     def of_category(self, category: str) -> Mask:
         """Items of a category, bool (n,)."""
         return np.asarray(self.table.category == FACET_CODES["category"][category])
+
+    def priced(self, least: float | None, most: float | None) -> Mask:
+        """Items that cost from least to most, bool (n,); with a bound given, none without a price."""
+        price, mask = self.table.price, np.ones(len(self.table), bool)
+        if least is not None:
+            mask &= price >= least  # false for nan
+        if most is not None:
+            mask &= price <= most
+        return mask
+
+    def under(self, licences: Sequence[str]) -> Mask:
+        """Items whose picture is under one of the licences, bool (n,)."""
+        none = np.zeros(len(self.table), bool)
+        return np.asarray(np.logical_or.reduce([self.licences.get(licence, none) for licence in licences]))
 
     def without(self, ids: Sequence[str] | set[str]) -> Mask:
         """Items that are not among these ids, bool (n,)."""

@@ -59,7 +59,8 @@ class Dresser:
         if request.mode == "generate":
             candidates |= _from_garments(made, standing)
         wanted = shapes(request.season, around)
-        if not any(all(candidates[slot] for slot in shape) for shape in wanted):
+        whole = any(all(candidates[slot] for slot in shape) for shape in wanted)
+        if not whole and not request.chooses_rights:
             self._fill(candidates, wanted, standing, seed)
         return choose(candidates, wanted) or choose(candidates, SHAPES)  # better without an outer layer than none
 

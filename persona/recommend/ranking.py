@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.reading import Reading
 from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
 from persona.store.records import Reason
-from persona.taste.rank import best, score
+from persona.taste.rank import best, diversify, score
 from persona.taste.reasons import POPULAR, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
-EXPLORATION = 0.5  # scale of the Gumbel noise on log popularity: 0 shows the popular only, 2 nearly anything
+EXPLORATION = 0.5  # where nothing is known: scale of the Gumbel noise on log popularity; 0 shows the popular only
+POOL = 5  # times as many candidates as are asked for, to choose various ones from
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
 
@@ -74,23 +75,36 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
     reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
     if standing.request.explain and standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
+    elif standing.request.explain:
+        reasons = _or_explored(rows, standing, reasons)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
 
 
-def scores_for(reading: Reading, catalogue: Catalogue, seed: int) -> Floats:
+def scores_for(reading: Reading, catalogue: Catalogue, seed: int, exploration: float | None = None) -> Floats:
     """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
 
-    Where no taste is known that is popularity alone, within the age band if that is known, explored with seeded Gumbel
-    noise (which is to draw by the softmax of the scores); not explored for a person who refused to be learned about.
+    Where no taste is known that is popularity alone, within the age band if that is known. Explored by `chance`.
     """
     prior = catalogue.prior if reading.segment is None else catalogue.segments[reading.segment]
     scores = score(reading.vector, catalogue.vectors, prior)
     if catalogue.companions is not None:
         scores = scores + catalogue.companions.bonus(reading.history)
-    if reading.nothing_known and reading.person.personal:
-        noise = np.random.default_rng([seed, 3]).gumbel(scale=EXPLORATION, size=len(scores))
-        scores = scores + noise.astype(np.float32)
-    return scores
+    noise = chance(reading, len(scores), seed, exploration)
+    return scores if noise is None else scores + noise
+
+
+def chance(reading: Reading, count: int, seed: int, exploration: float | None) -> Floats | None:
+    """What exploring adds to each of count scores, float32 (count,): Gumbel noise by the seed; None for nothing.
+
+    The items that then come first are drawn, without putting back, by the softmax of score / exploration (Gumbel top-k,
+    Kool et al. 2019). exploration None: EXPLORATION where no taste is known, else 0. Nothing for a person who refused
+    to be learned about.
+    """
+    if exploration is None:
+        exploration = EXPLORATION if reading.nothing_known else 0.0
+    if not exploration or not reading.person.personal:
+        return None
+    return np.random.default_rng([seed, 3]).gumbel(scale=exploration, size=count).astype(np.float32)
 
 
 def stand(
@@ -101,17 +115,24 @@ def stand(
     allowed = catalogue.shown & catalogue.without(refused | set(request.exclude))
     if request.season is not None:
         allowed &= catalogue.seasons[request.season]
-    scores = scores_for(reading, catalogue, seed)
+    if request.price_min is not None or request.price_max is not None:
+        allowed &= catalogue.priced(request.price_min, request.price_max)
+    if request.licences is not None:
+        allowed &= catalogue.under(request.licences)
+    if request.generated is not None:
+        allowed &= catalogue.generated == request.generated
+    scores = scores_for(reading, catalogue, seed, request.exploration)
     return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes)
 
 
 def _rows(standing: Standing) -> Codes:
     """Rows of the best items, best first. What the person has already comes last, and only when the rest runs out."""
-    allowed, count = standing.allowed, standing.request.count
+    allowed, count, diversity = standing.allowed, standing.request.count, standing.request.diversity
     if standing.request.category is not None:
         allowed = allowed & standing.catalogue.of_category(standing.request.category)
     kept = standing.kept & standing.reading.person.personal
-    new, _ = best(standing.scores, count, np.flatnonzero(allowed & ~kept))
+    rows, scores = best(standing.scores, count * POOL if diversity else count, np.flatnonzero(allowed & ~kept))
+    new, _ = diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity)
     again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
     return np.concatenate([new, again])
 
@@ -132,6 +153,16 @@ def _popular_or_explored(rows: Codes, standing: Standing) -> list[Reasons]:
 def _popular_at(age_band: str) -> Reason:
     """The age band is said, so that the person knows what was used."""
     return Reason(kind="popular", text=f"popular with people like you ({age_band})", weight=1.0)
+
+
+def _or_explored(rows: Codes, standing: Standing, reasons: list[Reasons]) -> list[Reasons]:
+    """Reasons that begin with exploration for what would not be here without it."""
+    reading, request = standing.reading, standing.request
+    noise = chance(reading, len(standing.scores), standing.seed, request.exploration)
+    if noise is None:
+        return reasons
+    without = set(_rows(replace(standing, scores=standing.scores - noise)).tolist())
+    return [why if row in without else (EXPLORE, *why) for row, why in zip(rows.tolist(), reasons, strict=True)]
 
 
 def _item(row: int, place: int, standing: Standing, reasons: Sequence[Reason]) -> RankedItem:

@@ -12,6 +12,7 @@ from persona.store.records import (
     Event,
     EventType,
     Identifier,
+    NoNul,
     Past,
     Preference,
     Profile,
@@ -26,6 +27,9 @@ Mode = Literal["retrieve", "generate", "both"]
 ColdStart = Literal["none", "profile", "segment", "popularity"]
 Slot = Literal["top", "bottom", "dress", "outer", "shoes"]
 SCORE_DIGITS = 5  # scores are told to so many decimals: the last digits of a sum differ between machines
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Licence = Annotated[str, Field(min_length=1, max_length=128), NoNul]
+Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 MOST_EVENTS = 500  # of an inline history; the taste model reads the last 50
 
@@ -101,6 +105,33 @@ class RecommendationRequest(Record):
         default=(), max_length=1000, description="ids of items that must not come back, such as those on screen"
     )
     season: Season | None = Field(default=None, description="only items for it; autumn and winter add an outer layer")
+    price_min: Price | None = Field(
+        default=None, description="only real items of this price or more; one without a price never passes"
+    )
+    price_max: Price | None = Field(
+        default=None, description="only real items of this price or less; one without a price never passes"
+    )
+    licences: tuple[Licence, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="only real items whose picture is under one of these, written as in the answer",
+        examples=[["CC0-1.0"]],
+    )
+    generated: bool | None = Field(
+        default=None,
+        description="of the real items: false for those with a photo only, true for those whose picture a model made",
+    )
+    diversity: Share = Field(
+        default=0.0,
+        description="weight of variety among the real items against fit, by maximal marginal relevance: 0 ranks by the"
+        " score alone; above, the order is that in which they were chosen",
+    )
+    exploration: Share | None = Field(
+        default=None,
+        description="how much chance mixes in, by the seed: 0 none, 1 draws items by the softmax of their scores; left"
+        " out: 0.5 for somebody of whom nothing is known, else 0. None where personalisation is refused",
+    )
     outfit: bool = Field(default=True, description="also put an outfit together and draw it as one picture")
     seed: Seed | None = Field(
         default=None, description="left out: derived from the user, the last event and the model, so repeatable"
@@ -114,6 +145,19 @@ class RecommendationRequest(Record):
         if self.history is not None and self.profile is None:
             raise ValueError("history: goes with profile only; a stored user's history is read from the store")
         return self
+
+    @model_validator(mode="after")
+    def _possible_prices(self) -> RecommendationRequest:
+        if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
+            raise ValueError(
+                f"price_min: {self.price_min:g} is above price_max {self.price_max:g}, so nothing could pass; swap them"
+            )
+        return self
+
+    @property
+    def chooses_rights(self) -> bool:
+        """Whether garments that are made to fill an outfit's gaps could break what was asked of the rights."""
+        return self.generated is False or self.licences is not None
 
 
 class RankedItem(Record):

@@ -1,4 +1,4 @@
-"""Exact ranking of a catalogue for one user."""
+"""Exact ranking of a catalogue for one user, and variety within what was ranked."""
 
 from __future__ import annotations
 
@@ -66,3 +66,45 @@ def best(scores: Floats, k: int, rows: Codes | None = None) -> tuple[Codes, Floa
     chosen = np.concatenate([above, tied])
     chosen = chosen[np.argsort(-pool[chosen], kind="stable")]
     return chosen if rows is None else rows[chosen], pool[chosen]
+
+
+def diversify(rows: Codes, scores: Floats, vectors: Floats, k: int, weight: float) -> tuple[Codes, Floats]:
+    """k of the rows by maximal marginal relevance (Carbonell and Goldstein 1998), in the order chosen; their scores.
+
+    rows, scores (m,): candidates, some five times k, best first. vectors (m, d): theirs. Again and again that one is
+    taken for which (1 - weight) relevance - weight (cosine to the nearest one taken already) is highest; relevance is
+    the score from 0 for the worst candidate to 1 for the best. weight 0: the k best; 1: as different as can be from the
+    best one. Raises BadInput for a weight outside 0 to 1, a negative k, and shapes that do not fit.
+    """
+    if not 0 <= weight <= 1:
+        raise BadInput("diversity", f"{weight} is not from 0 (none) to 1")
+    if k < 0:
+        raise BadInput("count", f"{k} is negative; ask for 0 items or more")
+    if not len(rows) == len(scores) == len(vectors):
+        raise BadInput("vectors", f"{len(rows)} rows, {len(scores)} scores, {len(vectors)} vectors; give one for each")
+    k = min(k, len(rows))
+    if k == 0 or weight == 0:
+        return rows[:k], scores[:k]
+    similar = cosines(vectors)
+    relevance = (1 - weight) * (scores - scores.min()) / max(float(np.ptp(scores)), 1e-12)
+    chosen = [0]
+    nearest = similar[0].copy()
+    for _ in range(k - 1):
+        worth = relevance - weight * nearest
+        worth[chosen] = -np.inf
+        chosen.append(int(worth.argmax()))
+        np.maximum(nearest, similar[chosen[-1]], out=nearest)
+    return rows[chosen], scores[chosen]
+
+
+def cosines(vectors: Floats) -> Floats:
+    """Cosine of every pair of vectors (m, d): float32 (m, m); 0 beside a vector of zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    units = vectors / np.maximum(lengths, 1e-12)
+    return np.asarray(units @ units.T, np.float32)
+
+
+def intra_list_diversity(vectors: Floats) -> float:
+    """Mean of 1 - cosine over all pairs of a list's vectors (m, d) (Ziegler et al. 2005); 0 for fewer than two."""
+    m = len(vectors)
+    return float(1 - (cosines(vectors).sum() - m) / (m * (m - 1))) if m > 1 else 0.0

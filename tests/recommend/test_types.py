@@ -21,10 +21,16 @@ WRONG: dict[str, dict[str, Any]] = {
     "generate": {"user_id": "u", "generate": 17},
     "seed": {"user_id": "u", "seed": -1},
     "the same facet and value": {"profile": {"preferences": [{"facet": "colour", "value": "red", "weight": 1}] * 2}},
-    "less than or equal to 1": {"profile": {"preferences": [{"facet": "colour", "value": "red", "weight": 2}]}},
+    "than or equal to 1": {"profile": {"preferences": [{"facet": "colour", "value": "red", "weight": 2}]}},
     "exactly one of item_id and generation_id": {"profile": {}, "history": [{**EVENT, "generation_id": "g"}]},
     "lies in the future": {"profile": {}, "history": [{**EVENT, "at": "2999-01-01T00:00:00Z"}]},
     "timezone": {"profile": {}, "history": [{**EVENT, "at": "2025-05-04T10:00:00"}]},
+    "price_min: 50 is above price_max 20": {"user_id": "u", "price_min": 50, "price_max": 20},
+    "greater than or equal to 0": {"user_id": "u", "price_max": -1},
+    "finite": {"user_id": "u", "price_min": float("nan")},
+    "at least 1 item": {"user_id": "u", "licences": []},
+    "less than or equal to 1": {"user_id": "u", "diversity": 1.1},
+    "exploration": {"user_id": "u", "exploration": -0.1},
     "Extra inputs": {"user_id": "u", "colour": "red"},
 }
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from persona.errors import BadInput
 from persona.taste.model import TasteModel
-from persona.taste.rank import best, rank
+from persona.taste.rank import best, diversify, intra_list_diversity, rank
 from persona.taste.table import ItemTable
 
 SCORES = arrays.arrays(np.float32, st.integers(0, 40), elements=st.integers(-3, 3).map(float))  # many ties
@@ -50,3 +50,60 @@ def test_bad_input_is_named() -> None:
         rank(np.zeros(3, np.float32), vectors, 1)
     with pytest.raises(BadInput, match="mask: shape"):
         rank(vectors[0], vectors, 1, mask=np.ones(2, bool))
+
+
+def greedily(scores: np.ndarray, vectors: np.ndarray, k: int, weight: float) -> list[int]:
+    """Maximal marginal relevance as its paper says it, pair by pair."""
+    relevance = (scores - scores.min()) / (scores.max() - scores.min())
+    chosen: list[int] = []
+
+    def worth(place: int) -> float:
+        one = vectors[place] / np.linalg.norm(vectors[place])
+        near = [float(one @ vectors[other] / np.linalg.norm(vectors[other])) for other in chosen]
+        return (1 - weight) * relevance[place] - weight * max(near, default=0)
+
+    while len(chosen) < k:
+        chosen.append(max((place for place in range(len(scores)) if place not in chosen), key=worth))
+    return chosen
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 20), st.sampled_from([0.05, 0.3, 0.7, 0.95]))
+def test_diversify_against_the_definition(seed: int, count: int, weight: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores, vectors = np.sort(rng.standard_normal(count, np.float32))[::-1], rng.standard_normal((count, 4), np.float32)
+    rows = rng.permutation(1000)[:count]
+    found, kept = diversify(rows, scores, vectors, 8, weight)
+    places = greedily(scores, vectors, min(8, count), weight)
+    assert found.tolist() == rows[places].tolist()
+    assert np.array_equal(kept, scores[places])
+
+
+def test_diversity_weighs_variety_against_relevance() -> None:
+    rng = np.random.default_rng(0)
+    scores, vectors = np.sort(rng.standard_normal(100, np.float32))[::-1], rng.standard_normal((100, 8), np.float32)
+    lists = [diversify(np.arange(100), scores, vectors, 12, weight) for weight in (0.0, 0.3, 0.7, 1.0)]
+    assert lists[0][0].tolist() == list(range(12))
+    assert all(rows[0] == 0 for rows, _ in lists)
+    variety = [intra_list_diversity(vectors[rows]) for rows, _ in lists]
+    assert min(variety[1:]) > variety[0] + 0.03
+    means = [kept.mean() for _, kept in lists]
+    assert means[0] > means[1] > means[2]
+
+
+def test_diversity_of_a_list_by_hand() -> None:
+    assert intra_list_diversity(np.array([[1, 0], [2, 0], [0, 1]], np.float32)) == pytest.approx((0 + 1 + 1) / 3)
+    assert intra_list_diversity(np.ones((1, 2), np.float32)) == 0
+    assert intra_list_diversity(np.zeros((0, 2), np.float32)) == 0
+
+
+def test_diversify_at_the_edges() -> None:
+    rows, scores, vectors = np.arange(3), np.ones(3, np.float32), np.ones((3, 2), np.float32)
+    assert diversify(rows, scores, vectors, 9, 0.5)[0].tolist() == [0, 1, 2]  # all alike: their order stays
+    assert len(diversify(rows, scores, vectors, 0, 0.5)[0]) == 0
+    assert len(diversify(rows[:0], scores[:0], vectors[:0], 5, 0.5)[0]) == 0
+    with pytest.raises(BadInput, match=r"diversity: 1\.5"):
+        diversify(rows, scores, vectors, 1, 1.5)
+    with pytest.raises(BadInput, match="count: -1"):
+        diversify(rows, scores, vectors, -1, 0.5)
+    with pytest.raises(BadInput, match="3 rows, 2 scores"):
+        diversify(rows, scores[1:], vectors, 1, 0.5)
