@@ -25,6 +25,7 @@ from persona.taste.visual import DIMENSIONS, VisualNetwork
 BATCH = 128  # pictures read and stored at once
 PICTURE_SIDE = 128  # pixels; the visual network reads half of it
 _SHOW_PROGRESS_FROM = 4 * BATCH
+_DEAREST = float(np.finfo(np.float32).max)  # that a table's price can be
 
 Mask = NDArray[np.bool_]
 log = logging.getLogger(__name__)
@@ -86,9 +87,9 @@ class Catalogue:
         """Items that cost from least to most, bool (n,); with a bound given, none without a price."""
         price, mask = self.table.price, np.ones(len(self.table), bool)
         if least is not None:
-            mask &= price >= least  # false for nan
+            mask &= price >= min(least, _DEAREST)  # false for nan
         if most is not None:
-            mask &= price <= most
+            mask &= price <= min(most, _DEAREST)
         return mask
 
     def under(self, licences: Sequence[str]) -> Mask:

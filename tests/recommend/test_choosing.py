@@ -43,12 +43,13 @@ def test_prices_bound_what_is_shown(recommender: Recommender, relabel: Any) -> N
     assert len(ask(recommender, **ALL).items) == 36
     shown = {kind: ask(recommender, **ALL, **bound) for kind, bound in {
         "least": {"price_min": 49.99}, "most": {"price_max": 49.99}, "both": {"price_min": 15, "price_max": 49.99},
-        "free": {"price_min": 0}, "none": {"price_min": 20, "price_max": 30},
+        "free": {"price_min": 0}, "any": {"price_max": 1e300}, "dear": {"price_min": 1e300},
+        "none": {"price_min": 20, "price_max": 30},
     }.items()}  # fmt: skip
     kinds = {kind: {item.category for item in answer.items} for kind, answer in shown.items()}
     assert kinds == {
         "least": {"dress", "shoes"}, "most": {"dress", "hat"}, "both": {"dress", "hat"},
-        "free": {"dress", "shoes", "hat"}, "none": set(),
+        "free": {"dress", "shoes", "hat"}, "any": {"dress", "shoes", "hat"}, "dear": set(), "none": set(),
     }  # fmt: skip
     assert len(shown["least"].items) == 12
     outfit = shown["least"].outfit
