@@ -70,7 +70,7 @@ def _vector(
 ) -> Floats:
     """Preferences and the item vectors can change without an event, so what a vector was made from is compared too."""
     if person.user_id is None:
-        return taste.encode(person.profile, history, catalogue.table)
+        return taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     made_from = {
         "statements": statements_digest(person.profile),
         "events": len(history),
@@ -79,6 +79,6 @@ def _vector(
     stored = store.get_condition(person.user_id, taste.version)
     if stored is not None and stored.watermark == person.watermark and stored.made_from == made_from:
         return np.asarray(stored.vector, np.float32)
-    vector = taste.encode(person.profile, history, catalogue.table)
+    vector = taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     store.put_condition(person.user_id, taste.version, person.watermark, vector, made_from)
     return vector

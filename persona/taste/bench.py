@@ -83,25 +83,27 @@ def _exact(model: TasteModel, sizes: Sizes, rng: np.random.Generator) -> dict[st
 
     def answer(turn: int) -> None:
         profile, history = people[turn % sizes.users]
-        rank(model.encode(profile, history, table), vectors, 12, prior=prior, exclude=seen[turn % sizes.users])
+        rank(model.encode(profile, history, table, vectors), vectors, 12, prior=prior, exclude=seen[turn % sizes.users])
 
     taken = _milliseconds(answer, sizes.repeats)
     threads = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     return {
         "rank100k_p50_ms": round(float(np.quantile(taken, 0.5)), 2),
         "rank100k_p99_ms": round(float(np.quantile(taken, 0.99)), 2),
-        "encode_users_per_s": round(_encoded_per_second(model, people, table, threads), 1),
+        "encode_users_per_s": round(_encoded_per_second(model, people, table, vectors, threads), 1),
         "encode_threads": threads,
     }
 
 
-def _encoded_per_second(model: TasteModel, people: Sequence[Person], table: ItemTable, threads: int) -> float:
+def _encoded_per_second(
+    model: TasteModel, people: Sequence[Person], table: ItemTable, vectors: Floats, threads: int
+) -> float:
     """Users encoded a second in batches, each of which is one thread's."""
     batches = [people[at : at + BATCH] for at in range(0, len(people), BATCH)] * threads
-    model.encode_many(people[:64], table)
+    model.encode_many(people[:64], table, vectors)
     with ThreadPoolExecutor(threads) as pool:
         begun = time.perf_counter()
-        encoded = sum(len(vectors) for vectors in pool.map(lambda batch: model.encode_many(batch, table), batches))
+        encoded = sum(len(read) for read in pool.map(lambda batch: model.encode_many(batch, table, vectors), batches))
         return encoded / (time.perf_counter() - begun)
 
 
@@ -116,7 +118,7 @@ def _approximate(model: TasteModel, garments: ItemTable, sizes: Sizes, seed: int
 
     def answer(turn: int) -> None:
         profile, history = people[turn % sizes.queries]
-        user = model.encode(profile, history, shop)[None]
+        user = model.encode(profile, history, shop, vectors)[None]
         index.search(user, 12, exclude=[seen[turn % sizes.queries]])
 
     taken = _milliseconds(answer, sizes.repeats)
@@ -124,7 +126,7 @@ def _approximate(model: TasteModel, garments: ItemTable, sizes: Sizes, seed: int
     return {
         "rank1m_p50_ms": round(float(np.quantile(taken, 0.5)), 2),
         "rank1m_p99_ms": round(float(np.quantile(taken, 0.99)), 2),
-        "rank1m_recall10": round(recall(index, exact, model.encode_many(people, shop), 10), 4),
+        "rank1m_recall10": round(recall(index, exact, model.encode_many(people, shop, vectors), 10), 4),
         "index_s": round(made, 1),
     }
 

@@ -98,14 +98,24 @@ class Block(nn.Module):
         for linear in (self.queries_keys_values, self.merge, self.contract):
             linear.bias.zero_()
 
-    def forward(self, x: Tensor, hidden: Tensor, distance: Tensor) -> Tensor:
-        """x (b, s, d). hidden: float (b, 1, s, s), -inf where a row must not see a column; distance: int64 (s, s)."""
+    def forward(self, x: Tensor, hidden: Tensor, distance: Tensor, at: Tensor | None = None) -> Tensor:
+        """x (b, s, d) to the same. hidden: float (b, 1, s, s), -inf where a row must not see a column; distance: int64
+        (s, s). at: int64 (b,), the one place of each row that is wanted: then (b, 1, d), at a fraction of the cost."""
         b, s, d = x.shape
-        split = self.queries_keys_values(self.before_attention(x)).view(b, s, 3, self.heads, d // self.heads)
-        q, k, v = split.permute(2, 0, 3, 1, 4)
-        bias = hidden + self.distance[:, distance]
-        seen = F.scaled_dot_product_attention(q, k, v, bias, self.dropout if self.training else 0.0)
-        x = x + self.drop(self.merge(seen.transpose(1, 2).reshape(b, s, d)))
+        normed, bias = self.before_attention(x), self.distance[:, distance]
+        asking = normed
+        if at is not None:
+            every = torch.arange(b)
+            x, asking, hidden = x[every, at][:, None], normed[every, at][:, None], hidden[every, :, at][:, :, None]
+            bias = bias[:, at].transpose(0, 1)[:, :, None]
+        weight, shift = (
+            self.queries_keys_values.weight.split((d, 2 * d)),
+            self.queries_keys_values.bias.split((d, 2 * d)),
+        )
+        q = F.linear(asking, weight[0], shift[0]).view(b, -1, self.heads, d // self.heads).transpose(1, 2)
+        k, v = F.linear(normed, weight[1], shift[1]).view(b, s, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, hidden + bias, self.dropout if self.training else 0.0)
+        x = x + self.drop(self.merge(seen.transpose(1, 2).reshape(x.shape)))
         return x + self.drop(self.contract(F.gelu(self.expand(self.before_mlp(x)))))
 
 
@@ -169,8 +179,11 @@ class TasteModel(nn.Module):
     def _dropped(self, codes: Tensor, share: float) -> Tensor:
         return codes * (torch.rand(codes.shape) >= share) if self.training and share else codes
 
-    def forward(self, tokens: Tokens) -> Tensor:
-        """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing."""
+    def forward(self, tokens: Tokens, last: Tensor | None = None) -> Tensor:
+        """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing.
+
+        last: int64 (b,), how many events each user has: then only the vectors after those, (b, 1, d).
+        """
         preference, kind, gap = (x.clamp(min=0) for x in (tokens.preference, tokens.kind, tokens.gap))
         b, p = preference.shape
         said = self.attributes(preference + 1) * tokens.weight[..., None] + self.stated
@@ -183,9 +196,9 @@ class TasteModel(nn.Module):
             ~(there[:, None, :] & causal)[:, None], -torch.inf
         )
         distance = torch.where(place > p, (place[:, None] - place + 1).clamp(min=0), 0)  # 0: of what is no event
-        for block in self.blocks:
-            x = block(x, hidden, distance)
-        return self.out(self.user_norm(x[:, p:]))
+        for number, block in enumerate(self.blocks, 1):
+            x = block(x, hidden, distance, p + last if last is not None and number == len(self.blocks) else None)
+        return self.out(self.user_norm(x if last is not None else x[:, p:]))
 
     # arrays in and out
 
@@ -211,25 +224,32 @@ class TasteModel(nn.Module):
         """What is added to u.v for every user: float32 (n,), 0 for an item of average popularity."""
         return self.log_popularity(table.popularity) * np.float32(self.prior_weight.item())
 
-    def encode(self, profile: Profile | None, history: Sequence[HistoryEntry], table: Items) -> Floats:
+    def encode(
+        self, profile: Profile | None, history: Sequence[HistoryEntry], table: Items, vectors: Floats | None = None
+    ) -> Floats:
         """One user's vector, float32 (d,). history: oldest first, of which the last 50 are read. Nothing known: zeros.
 
-        Raises OutOfDate if the table's features are of another visual network than the model's.
+        vectors (n, d): the table's `item_vectors`, where they are at hand: that is faster. Raises OutOfDate if the
+        table's features are of another visual network than the model's.
         """
-        return self.encode_many([(profile, history)], table)[0]
+        return self.encode_many([(profile, history)], table, vectors)[0]
 
     @torch.inference_mode()
     def encode_many(
-        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: Items, batch: int = 256
+        self,
+        users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]],
+        table: Items,
+        vectors: Floats | None = None,
+        batch: int = 256,
     ) -> Floats:
         """Vectors float32 (n, d) of many users, as `encode` of each."""
         self.check(table)
         self.eval()
-        vectors = [self._encode(users[at : at + batch], table) for at in range(0, len(users), batch)]
-        return np.concatenate(vectors) if vectors else np.zeros((0, self.config.width), np.float32)
+        read = [self._encode(users[at : at + batch], table, vectors) for at in range(0, len(users), batch)]
+        return np.concatenate(read) if read else np.zeros((0, self.config.width), np.float32)
 
     def _encode(
-        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: Items
+        self, users: Sequence[tuple[Profile | None, Sequence[HistoryEntry]]], table: Items, vectors: Floats | None
     ) -> NDArray[np.float32]:
         histories = [list(history[-LONGEST:]) for _, history in users]
         stated = [
@@ -241,9 +261,9 @@ class TasteModel(nn.Module):
         kind = np.array([TYPE_CODES[entry.type] for entry in entries], np.int64)
         at = np.array([entry.at.timestamp() for entry in entries], np.float64)
         starts = np.cumsum([0, *map(len, histories)])
-        vectors = self._read(starts, kind, at, self._entries(entries, table), preference, weight)
+        read = self._read(starts, kind, at, self._entries(entries, table, vectors), preference, weight)
         known = torch.tensor([bool(h or s) for h, s in zip(histories, stated, strict=True)])
-        return np.asarray((vectors * known[:, None]).numpy(), np.float32)
+        return np.asarray((read * known[:, None]).numpy(), np.float32)
 
     @torch.inference_mode()
     def encode_rows(self, starts: Codes, rows: Codes, kind: Codes, at: NDArray[np.float64], vectors: Floats) -> Floats:
@@ -280,12 +300,14 @@ class TasteModel(nn.Module):
         vectors[torch.from_numpy(there)] = events
         kind_, gap_ = torch.from_numpy(padded), torch.from_numpy(gap_buckets(times))
         tokens = Tokens(torch.from_numpy(preference), torch.from_numpy(weight), kind_, gap_, vectors)
-        return torch.as_tensor(self(tokens)[torch.arange(len(counts)), torch.from_numpy(counts)])
+        return torch.as_tensor(self(tokens, torch.from_numpy(counts))[:, 0])
 
-    def _entries(self, entries: Sequence[HistoryEntry], table: Items) -> Tensor:
-        """Item vectors (n, d) of history entries."""
-        rows = np.array([-1 if entry.item is None else entry.item for entry in entries])
+    def _entries(self, entries: Sequence[HistoryEntry], table: Items, vectors: Floats | None) -> Tensor:
+        """Item vectors (n, d) of history entries. vectors: of the table, where they are at hand."""
+        rows = np.array([-1 if entry.item is None else entry.item for entry in entries], np.int64)
         real = rows >= 0
+        if vectors is not None and real.all():
+            return torch.from_numpy(vectors[rows])
         features = np.zeros((len(entries), table.features.shape[1]), np.float32)
         attributes = np.full((len(entries), table.attributes.shape[1]), UNKNOWN, np.int64)
         features[real], attributes[real] = table.features[rows[real]], table.attributes[rows[real]]
@@ -293,7 +315,8 @@ class TasteModel(nn.Module):
             features[at], attributes[at, 0] = entries[at].feature, entries[at].category  # the first facet's codes
         ids = None
         if self.ids:
-            ids = torch.tensor([self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows])
+            known = [self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows]
+            ids = torch.tensor(known, dtype=torch.long)
         return self.item(torch.from_numpy(features), torch.from_numpy(attributes), ids)
 
     def check(self, table: Items) -> None:
