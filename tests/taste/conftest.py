@@ -19,7 +19,9 @@ from persona.taste.train import TrainSettings, begin, train
 
 RIGHTS = Rights(licence="CC0 1.0", source="made for a test")
 SMALL = TrainSettings(steps=90, users=32, negatives=100, warm_up=10, learning_rate=5e-3, ahead=0)
-SIMULATOR = Simulator(category=2, colour=2, visual=0.3, noise=0.5, disliking=0.25, slate=20, events=12)  # plain tastes
+SIMULATOR = Simulator(  # plain tastes, and no shelves: they would hold two garments each
+    category=2, colour=2, pattern=0.8, style=0.8, visual=0.3, noise=0.5, disliking=0.25, slate=20, events=18, search=0.0
+)  # fmt: skip
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 
 

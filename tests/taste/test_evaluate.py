@@ -7,9 +7,11 @@ import pytest
 
 from persona.taste.cases import cases_of, ndcg
 from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
+from persona.taste.evaluate_cold import new_items, strangers
+from persona.taste.evaluate_modes import identified
 from persona.taste.history import history_of
 from persona.taste.model import TasteModel
-from persona.taste.simulate import Simulation, Simulator
+from persona.taste.simulate import Simulation, Simulator, simulate
 from persona.taste.table import ItemTable
 
 from .conftest import SIMULATOR
@@ -50,7 +52,38 @@ def test_evaluation_beats_its_controls_and_repeats(model: TasteModel, known: Ite
         assert low < result[f"{name}_over_popularity"] < high
     assert result["one_event_over_popularity"] > 0
     assert 0.8 < result["deletion_win"] <= 1
+    assert result["new_item_users"] > 0
+    assert result["stranger_segment_over_popularity"] > 1.1
+    assert result["stranger_segment_unplanted_over_popularity"] == pytest.approx(1, abs=0.25)
+    assert result["modes_distance"] < result["modes_distance_held_out"] < result["modes_distance_random"]
+    assert result["modes_identified"] > 0.2
+    assert result["modes_identified_truly"] > 0.2
     assert result == evaluate_simulated(model, known, users=60, crowd=300, settings=SIMULATOR)
+
+
+def test_new_items_are_placed_by_what_is_seen_of_them(model: TasteModel, known: ItemTable) -> None:
+    cases = cases_of(simulate(known, 400, 9, SIMULATOR).users, shown=5, preferences=True)
+    result = new_items(model, known, cases, np.random.default_rng(0), share=0.4)
+    assert result["new_items"] == 60
+    assert result["new_item_users"] > 100
+    assert result["new_item_ndcg10"] > 1.15 * result["new_item_popularity_ndcg10"]
+    assert result["new_item_ndcg10"] > 1.15 * result["new_item_blind_ndcg10"]
+    assert result["new_item_attributes_place"] < 0.5
+
+
+def test_segments_are_found_where_they_are(known: ItemTable) -> None:
+    found = strangers(known, SIMULATOR, users=300, crowd=1500, seed=4)
+    assert found["stranger_segment_over_popularity"] > 1.2
+    assert found["stranger_segment_unplanted_over_popularity"] == pytest.approx(1, abs=0.1)
+    assert found["stranger_explored_over_popularity"] < 1
+
+
+def test_conditions_name_their_user() -> None:
+    rng = np.random.default_rng(0)
+    own = [np.eye(20, dtype=np.float32)[[user] * 3] for user in range(20)]
+    assert identified(own, rng) == 1
+    guessed = [rng.random((3, 20), np.float32) for _ in range(400)]
+    assert identified([scores[:, np.arange(400) % 20] + 1e-3 * rng.random((3, 400)) for scores in guessed], rng) < 0.2
 
 
 def test_too_few_held_out_wardrobes_are_null_with_why(model: TasteModel, known: ItemTable) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from persona.store.records import Profile
 from persona.taste.history import HistoryEntry
@@ -34,7 +35,7 @@ def test_an_event_is_named_with_its_item(model: TasteModel, known: ItemTable) ->
     row = 12
     reasons = explain(model, None, did(row, type="purchase"), known.with_popularity({}), row)
     assert reasons[0].text == f"because you bought {name_of(known.items[row])}"
-    assert (reasons[0].kind, reasons[0].item_id, reasons[0].weight) == ("event", "item-12", 1.0)
+    assert (reasons[0].kind, reasons[0].item_id, reasons[0].weight) == ("event", "item-12", pytest.approx(1))
 
 
 def test_nothing_known_is_popular_with_everyone(model: TasteModel, known: ItemTable) -> None:
