@@ -17,10 +17,11 @@ import numpy as np
 
 from persona.taste import baselines
 from persona.taste.cooccurrence import Cooccurrence
+from persona.taste.fusing import encoder, fused
 from persona.taste.metrics import Ranking, Scorer, accuracy, by_length, gains, intervals, rank_cases, variety
 from persona.taste.model import TasteModel
 from persona.taste.sequences import PlainItems, Split, by_position, leave_one_out
-from persona.taste.sequential import Data, Recipe, count, encoder, fit, fused
+from persona.taste.sequential import Data, Recipe, count, fit
 from persona.taste.table import Codes
 
 Say = Callable[[str], None]

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from persona.errors import BadInput
 from persona.store import Store
 from persona.store.records import Profile
 from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
+from persona.taste.fusing import fuse
 from persona.taste.history import HistoryEntry, history_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import DEFAULT as SIMULATOR
@@ -39,6 +40,8 @@ Log = Callable[[int, dict[str, float]], None]
 CHECKPOINT, FIGURES = "checkpoint.safetensors", "log.jsonl"
 SAVE_EVERY = 100  # steps
 LOG_EVERY = 20  # steps
+ENOUGH = 500  # stored users who consented, for the fusion to be chosen by a tenth of them
+FUSED_ON = ((5000, 2_000_000), (1000, 2_000_001))  # simulated users otherwise, and seeds that nothing else uses
 
 
 def train_from_store(
@@ -65,23 +68,38 @@ def train_from_store(
     them the model reads any catalogue. start: a model to go on from. Raises BadInput if there is nothing to learn
     from, or `run` holds another run.
     """
-    users, counts = training_users(store, table, simulated, simulator, settings.seed)
-    table = table.with_popularity(users.popularity(table))
+    people = training_users(store, table, simulated, simulator, settings.seed)
+    table = table.with_popularity(people.trained.popularity(table))
     state = begin(table, settings, start=start)
-    state = fit(state, table, users, settings, run=run, log=log, progress=progress, start=start)
+    state = fit(state, table, people.trained, settings, run=run, log=log, progress=progress, start=start)
     model = state.model if keep_ids else state.model.without_ids()
-    metrics = evaluate_simulated(
-        model, table, users=evaluated, crowd=5 * evaluated, settings=simulator
-    ) | evaluate_wardrobes(model, table)
-    metrics |= counts | {"steps": state.step, "loss": round(state.loss, 4), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    metrics: dict[str, Any] = fuse(model, table, people.crowd, people.judged)
+    metrics |= {"fusion_weights": list(model.config.fusion.weights), "fusion_judged_on": people.judged_from}
+    metrics |= evaluate_simulated(model, table, users=evaluated, crowd=5 * evaluated, settings=simulator)
+    metrics |= evaluate_wardrobes(model, table) | people.counts
+    metrics |= {"steps": state.step, "loss": round(state.loss, 4), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
     model.save(out, card=card(metrics, table, settings), metrics=metrics)
     return metrics
 
 
+@dataclass(frozen=True)
+class People:
+    """Whom a model learns from (`trained`), and by whom its fusion is chosen: counts of the crowd, for the judged.
+
+    The judged are not trained on. counts: how many of each kind are trained on; judged_from: "stored" or "simulated".
+    """
+
+    trained: Users
+    crowd: Users
+    judged: Users
+    counts: dict[str, int]
+    judged_from: str
+
+
 def training_users(
     store: Store | None, table: ItemTable, simulated: int, simulator: Simulator = SIMULATOR, seed: int = 0
-) -> tuple[Users, dict[str, int]]:
-    """Everybody to learn from, and how many of each kind."""
+) -> People:
+    """Everybody to learn from. With ENOUGH stored users a tenth of them is kept back to choose the fusion by."""
     parts = {}
     if simulated:
         parts["trained_on_simulated"] = simulate(table, simulated, seed, simulator).users
@@ -89,8 +107,16 @@ def training_users(
     free = [item for item, out in zip(table.items, held, strict=True) if not out]
     owned = ((profile, history_of(events, table)) for profile, events in wardrobes(free))
     parts["trained_on_wardrobes"] = Users.of(owned)
-    parts["trained_on_stored"] = Users.of(consenting(store, table)) if store is not None else Users.of([])
-    return Users.join(list(parts.values())), {name: len(part) for name, part in parts.items()}
+    stored = Users.of(consenting(store, table)) if store is not None else Users.of([])
+    if enough := len(stored) >= ENOUGH:
+        kept_back = held_out(stored.ids)
+        stored, judged = stored.select(~kept_back), stored.select(kept_back)
+        crowd = stored
+    else:
+        crowd, judged = (simulate(table, count, seed + far, simulator).users for count, far in FUSED_ON)
+    parts["trained_on_stored"] = stored
+    counts = {name: len(part) for name, part in parts.items()}
+    return People(Users.join(list(parts.values())), crowd, judged, counts, "stored" if enough else "simulated")
 
 
 def consenting(store: Store, table: ItemTable) -> Iterator[tuple[Profile, list[HistoryEntry]]]:
@@ -235,11 +261,13 @@ which conditions garments are generated for them.
   {metrics["trained_on_stored"]} stored users who consented. All over {len(table)} garments (licence: {licences}),
   seen through `{table.feature_version or "an unnamed visual network"}`.
 - **Made** {metrics["date"]}: {settings.steps} steps of {settings.users} users, seed {settings.seed}.
-- **Limits.** The simulator's users like what its authors thought people like: independent affinities to category,
-  colour, pattern and style. The figures below say how well the model reads *them*. They say nothing of real shoppers,
-  and the ratios to popularity depend on how strong the simulator makes taste and popularity. Only the `wardrobe_`
-  figures are of real people. Traits (body shape, age band, skin tone) are not read. Train again on your own events
-  before relying on it: `persona train taste`.
+- **Fusion** with co-occurrence: weights {metrics["fusion_weights"]} for histories of 0, 1-4, 5-9 and 10 or more
+  events, chosen on {metrics["fusion_judged_on"]} users who were not trained on (`encoder_ndcg10`, `fused_ndcg10`).
+- **Limits.** The simulator's users like what its authors thought people like, a few categories, colours, patterns and
+  styles; how strongly was set by real ratings of beauty products (`persona.taste.simulate` says how). The figures
+  below say how well the model reads *them*, not real shoppers. Only the `wardrobe_` figures are of real people. Traits
+  (body shape, age band, skin tone) are not read. Train again on your own events before relying on it:
+  `persona train taste`.
 - **Licence.** Apache-2.0, as the code.
 
 | figure | value |

@@ -43,6 +43,7 @@ _PAD = -1
 class TasteConfig:
     """Sizes and dropouts.
 
+    attribute_dropout: of one attribute; bare: of all of an item's, as of a new item of which there is only a picture.
     content: numbers of a content vector, 0 where items have none. vocabulary: values that attributes can have.
     fusion: what co-occurrence adds to its scores, chosen with it. feature_version: the visual network whose content
     vectors the model was trained on.
@@ -56,6 +57,7 @@ class TasteConfig:
     dropout: float = 0.1
     id_dropout: float = 0.3
     attribute_dropout: float = 0.1
+    bare: float = 0.1
     fusion: Fusion = NEUTRAL
     feature_version: str = ""
 
@@ -169,15 +171,17 @@ class TasteModel(nn.Module):
     def item(self, features: Tensor, attributes: Tensor, ids: Tensor | None = None) -> Tensor:
         """Item vectors (n, d) of content vectors (n, c), attributes (n, m) (-1 unknown) and id rows (n,)."""
         told = self._dropped(attributes + 1, self.config.attribute_dropout)
-        x = self.attributes(told).sum(1)
+        x = self.attributes(self._dropped(told, self.config.bare, whole=True)).sum(1)
         if self.content is not None:
             x = x + self.content(features)
         if ids is not None:
             x = x + self.id_embedding(self._dropped(ids, self.config.id_dropout))
         return self.item_norm(x)
 
-    def _dropped(self, codes: Tensor, share: float) -> Tensor:
-        return codes * (torch.rand(codes.shape) >= share) if self.training and share else codes
+    def _dropped(self, codes: Tensor, share: float, whole: bool = False) -> Tensor:
+        """In training, a share of the codes set to 0, each by itself or by whole rows."""
+        shape = (len(codes), 1) if whole else codes.shape
+        return codes * (torch.rand(shape) >= share) if self.training and share else codes
 
     def forward(self, tokens: Tokens, last: Tensor | None = None) -> Tensor:
         """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing.

@@ -5,32 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from persona.taste.cooccurrence import BUCKETS, Cooccurrence, Fusion, Sparse, Values
+from persona.taste.cooccurrence import Cooccurrence
 from persona.taste.factors import item_factors
-from persona.taste.history import TYPE_CODES
-from persona.taste.metrics import Scorer, gains, rank_cases, scored
+from persona.taste.fusing import choose_fusion, encoder
+from persona.taste.metrics import gains, rank_cases
 from persona.taste.model import TasteConfig, TasteModel
-from persona.taste.sequences import DAY, Cases, PlainItems, Sequences, Split
+from persona.taste.sequences import Cases, PlainItems, Sequences, Split
 from persona.taste.table import UNKNOWN, Codes
 from persona.taste.train import TrainSettings, begin, train
-from persona.taste.users import Ints
 
-WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0)
-SCALES = (0.01, 0.03, 0.1)
 VALIDATED = 7000  # validation cases that decide when to stop; the fusion is chosen on all
 PATIENCE = 6  # rounds without a better one
 CARD = "# A taste model of a benchmark\n\nTrained by `persona evaluate taste --data`, seed {seed}; not for use.\n"
-FEWEST = 50  # validation cases for a weight of their own
-MODEL = TasteConfig(blocks=2, heads=2, dropout=0.5, id_dropout=0.0, attribute_dropout=0.0, content=0, vocabulary=0)
+MODEL = TasteConfig(
+    blocks=2, heads=2, dropout=0.5, id_dropout=0.0, attribute_dropout=0.0, bare=0.0, content=0, vocabulary=0
+)
 TRAINING = TrainSettings(users=256, negatives=512, learning_rate=1e-3, weight_decay=0.0, warm_up=200, ahead=0.0)
 
 
@@ -148,73 +144,3 @@ def _some(cases: Cases, seed: int) -> Cases:
         return cases
     chosen = np.sort(np.random.default_rng([seed, 2]).choice(len(cases), VALIDATED, replace=False))
     return replace(cases, users=cases.users[chosen], places=cases.places[chosen])
-
-
-def encoder(model: TasteModel, items: PlainItems) -> Scorer:
-    """Scores by the encoder alone."""
-    vectors = model.item_vectors(items)
-    transposed, prior = torch.from_numpy(vectors).T, torch.from_numpy(model.prior(items))
-
-    def scores(cases: Cases) -> Tensor:
-        starts, rows = cases.histories()
-        place = np.arange(len(rows)) - np.repeat(starts[:-1], np.diff(starts))
-        kind = np.full(len(rows), TYPE_CODES["purchase"])
-        return (
-            torch.from_numpy(model.encode_rows(starts, rows, kind, (DAY * place).astype(np.float64), vectors))
-            @ transposed
-            + prior
-        )
-
-    return scores
-
-
-def fused(encode: Scorer, counts: Cooccurrence, fusion: Fusion) -> Scorer:
-    """Scores by encoder and co-occurrence."""
-
-    def scores(cases: Cases) -> Tensor:
-        bonus = fusion.bonus(counts.scores(*cases.histories()), cases.lengths)
-        return _added(encode(cases), bonus, 1.0)
-
-    return scores
-
-
-def _added(scores: Tensor, bonus: Sparse, weight: float) -> Tensor:
-    """scores + weight * bonus, sparse (b, n)."""
-    row = np.repeat(np.arange(len(scores)), np.diff(bonus.indptr))
-    scores[torch.from_numpy(row), torch.from_numpy(bonus.indices).long()] += (
-        weight * torch.from_numpy(bonus.data).float()
-    )
-    return scores
-
-
-def choose_fusion(encode: Scorer, counts: Cooccurrence, cases: Cases) -> Fusion:
-    """The scale and, for each length of history, the weight of the best NDCG@10 on these cases.
-
-    A length that has fewer than FEWEST cases takes the weight that is best for all; no history has no co-occurrence.
-    """
-    bucket = np.searchsorted(BUCKETS, cases.lengths, side="right")
-    tried = {scale: np.stack(list(_gains_by_weight(encode, counts, cases, scale))) for scale in SCALES}
-    best: tuple[float, Fusion] = (-1.0, Fusion())
-    for scale, gained in tried.items():
-        overall = int(gained.mean(1).argmax())
-        places = [
-            overall if (bucket == b).sum() < FEWEST else int(gained[:, bucket == b].mean(1).argmax()) for b in range(4)
-        ]
-        value = float(gained[np.array(places)[bucket], np.arange(len(cases))].mean())
-        if value > best[0]:
-            weights = (0.0, *(WEIGHTS[place] for place in places[1:]))
-            best = value, Fusion(weights, scale)  # type: ignore[arg-type]
-    return best[1]
-
-
-def _gains_by_weight(encode: Scorer, counts: Cooccurrence, cases: Cases, scale: float) -> Iterable[Values]:
-    """NDCG@10 of each case, (c,), for each of WEIGHTS."""
-    unit = Fusion((1.0,) * 4, scale)
-    ranks: list[list[Ints]] = [[] for _ in WEIGHTS]
-    for part, scores in scored(encode, cases):
-        bonus, before = unit.bonus(counts.scores(*part.histories()), part.lengths), 0.0
-        target = torch.from_numpy(part.targets)[:, None]
-        for place, weight in enumerate(WEIGHTS):
-            scores, before = _added(scores, bonus, weight - before), weight
-            ranks[place].append((scores > scores.gather(1, target)).sum(1).numpy())
-    return (gains(np.concatenate(found).astype(np.float64), 10) for found in ranks)

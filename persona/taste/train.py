@@ -43,7 +43,7 @@ class TrainSettings:
     profile_dropout: float = 0.2
     dislikes: int = 4
     dislike_weight: float = 20.0
-    ahead: float = 0.5
+    ahead: float = 0.7
     wardrobes: float = 0.1
     with_ids: bool = True
     seed: int = 0

@@ -80,6 +80,21 @@ class Users:
             np.concatenate([part.ordered for part in parts]),
         )
 
+    def select(self, chosen: NDArray[np.bool_]) -> Users:
+        """The users of a mask (u,), in their order."""
+        done, said = (np.repeat(chosen, np.diff(starts)) for starts in (self.events, self.stated))
+        return Users(
+            [name for name, kept in zip(self.ids, chosen.tolist(), strict=True) if kept],
+            _starts(np.diff(self.events)[chosen]),
+            self.row[done],
+            self.kind[done],
+            self.at[done],
+            _starts(np.diff(self.stated)[chosen]),
+            self.statement[said],
+            self.weight[said],
+            self.ordered[chosen],
+        )
+
     def history(self, user: int) -> slice:
         """Where a user's events stand."""
         return slice(int(self.events[user]), int(self.events[user + 1]))
@@ -99,8 +114,9 @@ class Users:
         return counts.astype(np.float32)
 
 
-def _joined(starts: Sequence[Ints]) -> Ints:
-    ends = np.cumsum([0] + [int(part[-1]) for part in starts])
-    return np.concatenate([[0]] + [part[1:] + end for part, end in zip(starts, ends[:-1], strict=True)]).astype(
-        np.int64
-    )
+def _joined(parts: Sequence[Ints]) -> Ints:
+    return _starts(np.concatenate([np.diff(starts) for starts in parts]))
+
+
+def _starts(counts: Ints) -> Ints:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

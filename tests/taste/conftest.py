@@ -13,11 +13,14 @@ from persona.store import Store
 from persona.store.records import CATEGORIES, COLOURS, FACETS, PATTERNS, STYLES, Item, Preference, Profile, Rights
 from persona.taste.history import HistoryEntry
 from persona.taste.model import TasteConfig, TasteModel
+from persona.taste.sequences import Sequences
+from persona.taste.sequential import Data
 from persona.taste.simulate import Simulation, Simulator, simulate
 from persona.taste.table import ItemTable
 from persona.taste.train import TrainSettings, begin, train
 
 RIGHTS = Rights(licence="CC0 1.0", source="made for a test")
+RINGS, LENGTH = 6, 20  # rings of items, and items of each
 SMALL = TrainSettings(steps=90, users=32, negatives=100, warm_up=10, learning_rate=5e-3, ahead=0)
 SIMULATOR = Simulator(  # plain tastes, and no shelves: they would hold two garments each
     category=2, colour=2, pattern=0.8, style=0.8, visual=0.3, noise=0.5, disliking=0.25, slate=20, events=18, search=0.0
@@ -83,3 +86,17 @@ def model(known: ItemTable) -> TasteModel:
     for _ in train(state, known, users, SMALL):
         pass
     return state.model.eval()
+
+
+@pytest.fixture(scope="session")
+def rings() -> Data:
+    """A world of six rings of items; every user goes round one of them, so what comes next is to be learned."""
+    rng = np.random.default_rng(0)
+    taken = []
+    for user in range(240):
+        ring, at, steps = user % RINGS, rng.integers(LENGTH), rng.integers(4, 16)
+        taken.append(ring * LENGTH + (at + np.arange(steps) + rng.integers(0, 2, steps)) % LENGTH)
+    starts = np.cumsum([0, *map(len, taken)])
+    names = [f"i{row}" for row in range(RINGS * LENGTH)]
+    attributes = np.repeat(np.arange(RINGS), LENGTH)[:, None]
+    return Data(Sequences([f"u{i}" for i in range(240)], names, starts, np.concatenate(taken)), attributes)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from persona.errors import BadInput
+from persona.errors import BadInput, OutOfDate
 from persona.store import Profile, Store
 from persona.store.records import Event, Source
 from persona.taste import fit as fitting
@@ -115,10 +116,56 @@ def test_only_app_users_who_consent_are_learned_from(sqlite_store: Store, table:
         sqlite_store.add_events([event])
     found = list(consenting(sqlite_store, table))
     assert [(profile.id, [entry.item for entry in history]) for profile, history in found] == [("yes", [1])]
-    users, counts = training_users(sqlite_store, table, 0)
-    assert counts["trained_on_stored"] == 1
-    assert counts["trained_on_wardrobes"] > 5
-    assert len(users) == sum(counts.values())
+    people = training_users(sqlite_store, table, 0)
+    assert people.counts["trained_on_stored"] == 1
+    assert people.counts["trained_on_wardrobes"] > 5
+    assert len(people.trained) == sum(people.counts.values())
+    assert people.judged_from == "simulated"
+    assert not set(people.trained.ids) & {*people.crowd.ids, *people.judged.ids}
+
+
+def test_with_enough_stored_users_some_are_kept_back_to_choose_the_fusion(
+    sqlite_store: Store, table: ItemTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite_store.put_items(table.items[:3])
+    for number in range(60):
+        sqlite_store.put_user(person(f"u{number}", "app", training=True))
+        events = [
+            Event(key=f"{number}-{row}", user_id=f"u{number}", item_id=f"item-{row}", type="like", at=DAY)
+            for row in range(3)
+        ]
+        sqlite_store.add_events(events)
+    monkeypatch.setattr("persona.taste.fit.ENOUGH", 60)
+    people = training_users(sqlite_store, table, 0)
+    assert people.judged_from == "stored"
+    assert 2 <= len(people.judged) <= 20
+    assert set(people.crowd.ids) | set(people.judged.ids) == {f"u{number}" for number in range(60)}
+    assert set(people.crowd.ids) <= set(people.trained.ids)
+    assert not set(people.judged.ids) & set(people.trained.ids)
+
+
+def test_a_warm_start_goes_on_from_what_was_learned(known: ItemTable, simulation: Simulation, tmp_path: Path) -> None:
+    """A shop's two newest items are unknown to the model of yesterday; all others keep what it knew of them."""
+    yesterday = known.select(np.arange(len(known) - 2))
+    torch.manual_seed(3)
+    old = begin(yesterday, TINY).model
+    torch.nn.init.normal_(old.id_embedding.weight[1:])
+    old.save(tmp_path / "old", card="# old", metrics={})
+    old = TasteModel.load(tmp_path / "old")
+    warm = begin(known, TINY, start=old).model.eval()
+    np.testing.assert_allclose(warm.item_vectors(known)[:-2], old.item_vectors(yesterday), atol=1e-6)
+    np.testing.assert_allclose(warm.item_vectors(known)[-2:], old.without_ids().item_vectors(known)[-2:], atol=1e-6)
+    run = tmp_path / "run"
+    fit(begin(known, TINY, start=old), known, simulation.users, TINY, run=run, progress=False, start=old)
+    with pytest.raises(BadInput, match=r"run: .* is of other data or settings"):
+        fit(begin(known, TINY), known, simulation.users, TINY, run=run, progress=False)
+
+
+def test_a_warm_start_from_another_visual_network_is_refused(known: ItemTable) -> None:
+    old = begin(known, TINY).model
+    other = ItemTable.of(known.items, known.features, feature_version="visual@other")
+    with pytest.raises(OutOfDate, match="visual@test"):
+        begin(other, TINY, start=old)
 
 
 def test_train_from_store_writes_a_model_for_any_catalogue(table: ItemTable, tmp_path: Path) -> None:
@@ -140,6 +187,8 @@ def test_train_from_store_writes_a_model_for_any_catalogue(table: ItemTable, tmp
     assert not model.ids
     assert json.loads((tmp_path / "taste" / "metrics.json").read_text()) == metrics
     assert metrics["trained_on_simulated"] == 60
+    assert list(model.config.fusion.weights) == metrics["fusion_weights"]
+    assert metrics["fused_ndcg10"] >= metrics["encoder_ndcg10"]
     text = (tmp_path / "taste" / "README.md").read_text()
     assert "SIMULATED" in text
     assert "CC0 1.0" in text

@@ -18,7 +18,7 @@ from persona.taste.users import Users
 from .conftest import did, prefers
 
 TINY = TrainSettings(steps=6, users=8, negatives=20, warm_up=2)
-STILL = TasteConfig(dropout=0, id_dropout=0, attribute_dropout=0, feature_version="visual@test")
+STILL = TasteConfig(dropout=0, id_dropout=0, attribute_dropout=0, bare=0, feature_version="visual@test")
 
 
 def test_sampled_softmax_against_numpy() -> None:
