@@ -11,11 +11,10 @@ from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.reading import Reading
 from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
 from persona.store.records import Reason
-from persona.taste.rank import best, diversify, score
+from persona.taste.rank import EXPLORATION, best, diversify, score
 from persona.taste.reasons import POPULAR, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
-EXPLORATION = 0.5  # where nothing is known: scale of the Gumbel noise on log popularity; 0 shows the popular only
 POOL = 5  # times as many candidates as are asked for, to choose various ones from
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)

@@ -10,6 +10,7 @@ import numpy as np
 
 from persona.taste.cases import Case, cases_of, gains, ratio, top
 from persona.taste.model import TasteModel
+from persona.taste.rank import EXPLORATION
 from persona.taste.segments import segment_popularity
 from persona.taste.simulate import Simulation, Simulator, simulate
 from persona.taste.table import UNKNOWN, Floats, ItemTable
@@ -17,7 +18,6 @@ from persona.taste.users import Ints
 
 SHARE = 0.1  # of the items, taken for new
 AGES = 0.5  # how much the people of one age band have in common, in deviations, where that is planted
-EXPLORATION = 0.5  # scale of the Gumbel noise on log popularity, as the service explores by default
 
 
 def new_items(
@@ -66,7 +66,8 @@ def strangers(
 ) -> dict[str, Any]:
     """What a user of whom nothing is known is shown: popularity, explored; and popularity within their age band.
 
-    `stranger_explored_over_popularity`: what exploring costs. `stranger_segment_over_popularity`: in a world in which
+    `stranger_explored_over_popularity`: what exploring costs; `stranger_coverage` and `stranger_explored_coverage`: the
+    share of the catalogue that is in anybody's list without it and with it. `stranger_segment_over_popularity`: in a world in which
     the people of one age band share a part of their taste, which is an invention: it shows that the mechanism finds
     what is there. `*_unplanted`: the same with age bands dealt out at random, where there is nothing to be found.
     """
@@ -80,6 +81,8 @@ def strangers(
     noise = [rng.gumbel(scale=EXPLORATION, size=len(table)) for _ in cases]
     explored = [top((np.log(everybody + 1) + extra).astype(np.float32), case) for extra, case in zip(noise, cases)]
     result |= ratio("stranger_explored_over_popularity", gains(explored, cases), popular, rng)
+    shown = {"stranger_coverage": [top(everybody, case) for case in cases], "stranger_explored_coverage": explored}
+    result |= {name: round(len(np.unique(np.concatenate(lists))) / len(table), 4) for name, lists in shown.items()}
     for name, bands in {"": people.band, "_unplanted": rng.permutation(people.band)}.items():
         by_band = _by_band(people, bands, table, everybody)
         ranked = [top(by_band[int(world.band[case.number])], case) for case in cases]
