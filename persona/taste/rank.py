@@ -11,8 +11,9 @@ from persona.errors import BadInput
 from persona.taste.table import Codes, Floats
 
 Mask = NDArray[np.bool_]
-# Scale of the Gumbel noise on log popularity for those of whom nothing is known: 0 shows the popular alone. On simulated
-# strangers .2 keeps .83 of popularity's NDCG@10 and shows a tenth of the catalogue, not a five-hundredth; .5 keeps .44.
+# Scale of the Gumbel noise on log popularity for those of whom nothing is known: 0 shows the popular alone. Of
+# popularity's NDCG@10 on simulated strangers .2 keeps .83, and shows a tenth of the catalogue in place of a
+# five-hundredth; .5 keeps .44.
 EXPLORATION = 0.2
 
 
