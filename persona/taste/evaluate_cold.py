@@ -69,7 +69,8 @@ def strangers(
     `stranger_explored_over_popularity`: what exploring costs; `stranger_coverage` and `stranger_explored_coverage`: the
     share of the catalogue that is in anybody's list without it and with it. `stranger_segment_over_popularity`: in a
     world in which the people of one age band share a part of their taste, which is an invention: it shows that the
-    mechanism finds what is there. `*_unplanted`: the same with age bands dealt out at random, where there is nothing to be found.
+    mechanism finds what is there. `*_unplanted`: the same with age bands dealt out at random, where there is nothing
+    to be found.
     """
     planted = replace(settings, ages=ages)
     people, world = simulate(table, crowd, seed, planted), simulate(table, users, seed + 1, planted)

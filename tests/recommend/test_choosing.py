@@ -10,7 +10,7 @@ import pytest
 
 from persona.recommend import Recommendation, RecommendationRequest, Recommender
 from persona.store import Item, Profile
-from persona.taste.rank import intra_list_diversity
+from persona.taste.rank import EXPLORATION, intra_list_diversity
 
 GREEN = {"facet": "colour", "value": "green", "weight": 1.0}
 LIKED = [{"item_id": "dress-green-0", "type": "like", "at": "2025-05-01T00:00:00Z"}]
@@ -117,9 +117,9 @@ def test_exploration_draws_by_the_seed(recommender: Recommender) -> None:
         assert all(len(item.reasons) > 1 for item in answer.items if item.item_id in explored)
 
 
-def test_strangers_explore_as_ever_unless_told(recommender: Recommender) -> None:
+def test_strangers_explore_unless_told(recommender: Recommender) -> None:
     asked: dict[str, Any] = {"profile": {}, "mode": "retrieve", "seed": 5, "outfit": False}
-    assert ask(recommender, **asked).items == ask(recommender, **asked, exploration=0.5).items
+    assert ask(recommender, **asked).items == ask(recommender, **asked, exploration=EXPLORATION).items
     still = ask(recommender, **{**asked, "seed": 6}, exploration=0)
     assert still.items == ask(recommender, **asked, exploration=0).items
     prior = recommender._catalogue.prior
