@@ -111,6 +111,7 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "refreshed_hr10": None,
         "refreshed_ndcg10": None,
         "one_event_over_popularity": None,
+        "deletion_win": _least(0.9),
         "coverage10": None,
         "popularity_share10": None,
         "intra_list_diversity10": None,

@@ -10,21 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from persona.store.records import EPOCH, Profile
 from persona.taste import baselines
+from persona.taste.cases import Case
+from persona.taste.companions import Companions
 from persona.taste.cooccurrence import Cooccurrence
+from persona.taste.deletion import deletion
 from persona.taste.fusing import encoder, fused
+from persona.taste.history import HistoryEntry
 from persona.taste.metrics import Ranking, Scorer, accuracy, by_length, gains, intervals, rank_cases, variety
 from persona.taste.model import TasteModel
-from persona.taste.sequences import PlainItems, Split, by_position, leave_one_out
+from persona.taste.sequences import Cases, PlainItems, Split, by_position, leave_one_out
 from persona.taste.sequential import Data, Recipe, count, fit
 from persona.taste.table import Codes
 
 Say = Callable[[str], None]
+EXPLAINED = 1000  # test cases whose reasons are judged
 
 
 def benchmark(
@@ -57,6 +65,19 @@ def benchmark(
     return result | _by_position(data, recipe, say, progress, folder and folder / "by-position")
 
 
+def _explained(cases: Cases, count: int) -> list[Case]:
+    """Some of the cases, evenly spread, as single users with purchases a day apart."""
+    some = np.unique(np.linspace(0, len(cases) - 1, min(count, len(cases))).astype(int))
+    chosen = replace(cases, users=cases.users[some], places=cases.places[some])
+    starts, rows = chosen.histories()
+    days = [EPOCH + timedelta(days=day) for day in range(int(chosen.lengths.max()))]
+    asked = []
+    for number, (low, high) in enumerate(pairwise(starts)):
+        history = [HistoryEntry("purchase", day, int(row)) for day, row in zip(days, rows[low:high])]
+        asked.append(Case(number, Profile(id="somebody"), history, chosen.targets[[number]]))
+    return asked
+
+
 def _baselines(split: Split, counts: Cooccurrence, attributes: Codes | None, say: Say) -> dict[str, Any]:
     found: dict[str, Any] = {}
     popular = split.train.popularity()
@@ -87,7 +108,9 @@ def _fused_otherwise(
     popular = rank_cases(baselines.popularity(items.popularity), split.test)
     one, none = (rank_cases(fused(encode, counts, fusion), replace(split.test, shown=shown)) for shown in (1, 0))
     ratio = float(gains(one.ranks, 10).mean() / max(1e-9, gains(popular.ranks, 10).mean()))
+    asked = _explained(split.test, EXPLAINED)
     return {
+        **deletion(model, items, asked, np.random.default_rng(0), Companions(counts, fusion)),
         **_named("refreshed", rank_cases(fused(encode, newest, fusion), split.test)),
         **_named("one_event", one),
         **_named("no_event", none),

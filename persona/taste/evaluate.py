@@ -10,11 +10,11 @@ import numpy as np
 
 from persona.catalog.split import SHARE, held_out
 from persona.taste.cases import DRAWS, Case, Values, cases_of, gains, ratio, top
+from persona.taste.deletion import deletion
 from persona.taste.evaluate_cold import new_items, strangers
 from persona.taste.evaluate_modes import evaluate_modes
 from persona.taste.history import history_of
 from persona.taste.model import TasteModel
-from persona.taste.reasons import causes_of
 from persona.taste.simulate import DEFAULT, STATED, Simulator, Tastes, simulate, utilities
 from persona.taste.table import DIMENSIONS, STATEMENTS, Floats, ItemTable
 from persona.taste.users import Ints, Users
@@ -94,39 +94,6 @@ def _compare(
         result[f"{name}{control}_ndcg10"] = round(float(measured[control].mean()), 5)
         result[f"{name}{control}_hr10"] = round(float(np.mean(hits)), 4)
     return result | ratio(f"{name}_over_popularity", measured[""], measured["_popularity"], rng)
-
-
-def deletion(model: TasteModel, table: ItemTable, cases: Sequence[Case], rng: np.random.Generator) -> dict[str, Any]:
-    """Whether named causes are true: for each user's best item, forget the strongest named cause or a random other one.
-
-    `deletion_win`: share of users where the first lowers the item's log-probability over the whole catalogue more,
-    with a 95 % interval. The reasons come from leaving out, so this mainly tests that what they rest on (a score
-    against the catalogue's mean) carries over to the ranking; `*_rank` says by how many places the item falls
-    (median).
-    """
-    vectors, prior = model.item_vectors(table), model.prior(table)
-    mean, wins, falls, falls_random = vectors.mean(0), [], [], []
-    for case in cases:
-        causes = causes_of(model, case.profile, case.history, table)
-        if len(causes.causes) < 2:
-            continue
-        row = top(vectors @ causes.vector + prior, case)[0]
-        named = int(np.argmax(causes.lost @ (vectors[row] - mean)))
-        other = int(rng.choice(np.delete(np.arange(len(causes.causes)), named)))
-        readings = causes.vector - np.stack([np.zeros_like(mean), causes.lost[named], causes.lost[other]])
-        scores = readings @ vectors.T + prior
-        whole, less, less_other = scores[:, row] - np.logaddexp.reduce(scores, 1)
-        places = (scores > scores[:, [row]]).sum(1)
-        wins.append(whole - less > whole - less_other)
-        falls.append(places[1] - places[0])
-        falls_random.append(places[2] - places[0])
-    picks = rng.integers(0, len(wins), (DRAWS, len(wins)))
-    return {
-        "deletion_win": round(float(np.mean(wins)), 4),
-        "deletion_win_interval": np.quantile(np.array(wins)[picks].mean(1), [0.025, 0.975]).round(4).tolist(),
-        "deletion_named_rank": float(np.median(falls)),
-        "deletion_random_rank": float(np.median(falls_random)),
-    }
 
 
 def evaluate_wardrobes(

@@ -15,7 +15,7 @@ import numpy as np
 from persona.store.records import Item, Preference, Profile, Reason
 from persona.taste.history import LONGEST, HistoryEntry
 from persona.taste.model import TasteModel
-from persona.taste.table import CATEGORY_NAMES, UNKNOWN, Floats, ItemTable
+from persona.taste.table import CATEGORY_NAMES, UNKNOWN, Floats, Items, ItemTable
 
 MOST = 3  # reasons given for one item
 SMALLEST = 0.1  # share of the score under which a second cause is not worth naming
@@ -36,7 +36,7 @@ class Causes:
     lost: Floats
 
 
-def causes_of(model: TasteModel, profile: Profile | None, history: Sequence[HistoryEntry], table: ItemTable) -> Causes:
+def causes_of(model: TasteModel, profile: Profile | None, history: Sequence[HistoryEntry], table: Items) -> Causes:
     """Read a user once whole and once without each stated preference and each of the last 50 events, in one batch."""
     history = list(history[-LONGEST:])
     stated = [
