@@ -25,7 +25,7 @@ VALIDATED = 7000  # validation cases that decide when to stop; the fusion is cho
 PATIENCE = 6  # rounds without a better one
 CARD = "# A taste model of a benchmark\n\nTrained by `persona evaluate taste --data`, seed {seed}; not for use.\n"
 MODEL = TasteConfig(
-    blocks=2, heads=2, dropout=0.5, id_dropout=0.0, attribute_dropout=0.0, bare=0.0, content=0, vocabulary=0
+    blocks=2, heads=2, dropout=0.3, id_dropout=0.0, attribute_dropout=0.0, bare=0.0, content=0, vocabulary=0
 )
 TRAINING = TrainSettings(users=256, negatives=512, learning_rate=1e-3, weight_decay=0.0, warm_up=200, ahead=0.0)
 
