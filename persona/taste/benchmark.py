@@ -23,7 +23,7 @@ from persona.taste.cases import Case
 from persona.taste.companions import Companions
 from persona.taste.cooccurrence import Cooccurrence
 from persona.taste.deletion import deletion
-from persona.taste.fusing import encoder, fused
+from persona.taste.fusing import encoder, fused, together
 from persona.taste.history import HistoryEntry
 from persona.taste.metrics import Ranking, Scorer, accuracy, by_length, gains, intervals, rank_cases, variety
 from persona.taste.model import TasteModel
@@ -52,7 +52,7 @@ def benchmark(
     for seed in range(seeds):
         fitted = fit(data, split, recipe, seed, progress, folder and folder / f"seed-{seed}")
         encode, fusion = encoder(fitted.model, items), fitted.model.config.fusion
-        whole, alone = rank_cases(fused(encode, counts, fusion), split.test), rank_cases(encode, split.test)
+        whole, alone = rank_cases(fused(encode, together(counts), fusion), split.test), rank_cases(encode, split.test)
         say(f"seed {seed}: {_short(whole)}; encoder alone: {_short(alone)}; {fitted.seconds:.0f} s of training")
         rankings.append((whole, alone))
         fits.append(fitted)
@@ -106,12 +106,14 @@ def _fused_otherwise(
     encode, fusion = encoder(model, items), model.config.fusion
     newest = count(data.sequences.kept(data.sequences.lengths - 1))
     popular = rank_cases(baselines.popularity(items.popularity), split.test)
-    one, none = (rank_cases(fused(encode, counts, fusion), replace(split.test, shown=shown)) for shown in (1, 0))
+    one, none = (
+        rank_cases(fused(encode, together(counts), fusion), replace(split.test, shown=shown)) for shown in (1, 0)
+    )
     ratio = float(gains(one.ranks, 10).mean() / max(1e-9, gains(popular.ranks, 10).mean()))
     asked = _explained(split.test, EXPLAINED)
     return {
         **deletion(model, items, asked, np.random.default_rng(0), Companions(counts, fusion)),
-        **_named("refreshed", rank_cases(fused(encode, newest, fusion), split.test)),
+        **_named("refreshed", rank_cases(fused(encode, together(newest), fusion), split.test)),
         **_named("one_event", one),
         **_named("no_event", none),
         "one_event_over_popularity": ratio,
@@ -126,7 +128,7 @@ def _by_position(data: Data, recipe: Recipe, say: Say, progress: bool, folder: P
     counts, items = count(split.train), data.items(split.train)
     model = fit(data, split, recipe, 0, progress, folder).model
     scorers = {
-        "by_position": fused(encoder(model, items), counts, model.config.fusion),
+        "by_position": fused(encoder(model, items), together(counts), model.config.fusion),
         "by_position_popularity": baselines.popularity(items.popularity),
         "by_position_cooccurrence": baselines.cooccurrence(counts),
     }

@@ -110,9 +110,14 @@ class Cases:
 
     def histories(self) -> tuple[Ints, Ints]:
         """Flat: starts int64 (c + 1,) and rows (m,)."""
+        starts, events = self.events()
+        return starts, self.sequences.rows[events]
+
+    def events(self) -> tuple[Ints, Ints]:
+        """The same as places in the sequences' rows, for what else is known of each event."""
         starts = np.concatenate([[0], np.cumsum(self.lengths)])
         first = self.sequences.starts[self.users] + self.places - self.lengths
-        return starts, self.sequences.rows[np.repeat(first - starts[:-1], self.lengths) + np.arange(starts[-1])]
+        return starts, np.repeat(first - starts[:-1], self.lengths) + np.arange(starts[-1])
 
     def batches(self, size: int) -> Iterator[Cases]:
         """So many at a time."""

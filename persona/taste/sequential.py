@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from persona.taste.cooccurrence import Cooccurrence
 from persona.taste.factors import item_factors
-from persona.taste.fusing import choose_fusion, encoder
+from persona.taste.fusing import choose_fusion, encoder, together
 from persona.taste.metrics import gains, rank_cases
 from persona.taste.model import TasteConfig, TasteModel
 from persona.taste.sequences import Cases, PlainItems, Sequences, Split
@@ -108,7 +108,7 @@ def fit(
     steps.close()
     state.model.load_state_dict(kept)
     model = state.model
-    model.config = replace(config, fusion=choose_fusion(encoder(model, items), counts, split.validation))
+    model.config = replace(config, fusion=choose_fusion(encoder(model, items), together(counts), split.validation))
     fitted = Fitted(model.eval(), time.perf_counter() - begun, rounds)
     if folder is not None:
         metrics = {"seconds": fitted.seconds, "rounds": rounds, "made_by": made_by}

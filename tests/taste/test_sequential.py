@@ -13,7 +13,7 @@ from persona.taste import sequential
 from persona.taste.benchmark import benchmark
 from persona.taste.cooccurrence import Cooccurrence
 from persona.taste.factors import item_factors
-from persona.taste.fusing import encoder, fused
+from persona.taste.fusing import encoder, fused, together
 from persona.taste.metrics import accuracy, rank_cases
 from persona.taste.sequences import DAY, Cases, leave_one_out
 from persona.taste.sequential import Data, Recipe, count, fit
@@ -32,11 +32,11 @@ def test_a_fitted_model_and_its_fusion_beat_chance_and_are_the_same_again(rings:
     split = leave_one_out(rings.sequences)
     fitted = fit(rings, split, TINY, seed=0, progress=False, folder=tmp_path / "one")
     items, counts = rings.items(split.train), count(split.train)
-    scorer = fused(encoder(fitted.model, items), counts, fitted.model.config.fusion)
+    scorer = fused(encoder(fitted.model, items), together(counts), fitted.model.config.fusion)
     ranking = rank_cases(scorer, split.test)
     assert accuracy(ranking.ranks)["hr10"] > 3 * 10 / len(items)
     again = fit(rings, split, TINY, seed=0, progress=False)
-    other = rank_cases(fused(encoder(again.model, items), counts, again.model.config.fusion), split.test)
+    other = rank_cases(fused(encoder(again.model, items), together(counts), again.model.config.fusion), split.test)
     assert ranking.ranks.tolist() == other.ranks.tolist()
 
 
