@@ -10,9 +10,11 @@ import numpy as np
 
 from persona.catalog.split import SHARE, held_out
 from persona.taste.cases import DRAWS, Case, Values, cases_of, gains, ratio, top
+from persona.taste.companions import Companions
 from persona.taste.deletion import deletion
 from persona.taste.evaluate_cold import new_items, strangers
 from persona.taste.evaluate_modes import evaluate_modes
+from persona.taste.fusing import counts_of
 from persona.taste.history import history_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import DEFAULT, STATED, Simulator, Tastes, simulate, utilities
@@ -29,16 +31,17 @@ def evaluate_simulated(
 ) -> dict[str, Any]:  # fmt: skip
     """The keys of `persona evaluate taste --data simulated`, on this catalogue.
 
-    A crowd is simulated for the items' popularity, then the held-out users, each stating three preferences. All items
-    are ranked but those of the shown history; wanted is all that the user liked, saved, put in the cart or bought
-    later. `*_over_popularity`: mean NDCG@10 over that of the popularity ranking for the same users, with a 95 %
-    interval (bootstrap over users). Controls: `random`; `wrong_user`, another user's vector; `told`, the simulator's
-    own utility and exposure for somebody with no other taste than the three stated preferences; and `oracle`, the
-    same with the whole latent taste, which no model can know. The rest: `new_items`,
-    `strangers`, `evaluate_modes` and `deletion`.
+    A crowd is simulated for the items' popularity and co-occurrence, then the held-out users, each stating three
+    preferences. All items are ranked but those of the shown history; wanted is all that the user liked, saved, put in
+    the cart or bought later. `*_over_popularity`: mean NDCG@10 over that of the popularity ranking for the same users,
+    with a 95 % interval (bootstrap over users). Controls: `encoder`, without co-occurrence; `random`; `wrong_user`,
+    another user's vector; `told`, the simulator's own utility and exposure for somebody with no other taste than the
+    three stated preferences; and `oracle`, the same with the whole latent taste, which no model can know. The rest:
+    `new_items`, `strangers`, `evaluate_modes` and `deletion`.
     """
     crowded = simulate(table, crowd, seed, settings).users
     table = table.with_popularity(crowded.popularity(table))
+    companions = Companions(counts_of(crowded, len(table)), model.config.fusion)
     world = simulate(table, users, seed + 1, replace(settings, stating=1.0, statements=(3, 3)))
     shown = np.float32(settings.exposure) * np.log(table.popularity + 1)
     oracle = utilities(world.tastes, table, settings) + shown
@@ -48,13 +51,13 @@ def evaluate_simulated(
     rng = np.random.default_rng(seed)
     result: dict[str, Any] = {}
     told = utilities(_as_stated(world.users, settings), table, replace(settings, appeal=0)) + shown
-    result |= _compare("three_preferences", model, table, stated, {"oracle": oracle, "told": told}, rng)
-    result |= _compare("one_event", model, table, one, {"oracle": oracle}, rng)
-    result |= _compare("ten_events_and_preferences", model, table, both, {"oracle": oracle}, rng)
+    result |= _compare("three_preferences", model, table, companions, stated, {"oracle": oracle, "told": told}, rng)
+    result |= _compare("one_event", model, table, companions, one, {"oracle": oracle}, rng)
+    result |= _compare("ten_events_and_preferences", model, table, companions, both, {"oracle": oracle}, rng)
     result |= new_items(model, table, both, rng)
     result |= strangers(table, settings, users=users, crowd=crowd, seed=seed)
     result |= evaluate_modes(model, table, both, oracle, rng)
-    result |= deletion(model, table, both, rng)
+    result |= deletion(model, table, both, rng, companions)
     return result | {"users": users, "crowd": crowd, "items": len(table), "seed": seed, "data": "simulated"}
 
 
@@ -70,6 +73,7 @@ def _compare(
     name: str,
     model: TasteModel,
     table: ItemTable,
+    companions: Companions,
     cases: Sequence[Case],
     ceilings: dict[str, Floats],
     rng: np.random.Generator,
@@ -78,7 +82,8 @@ def _compare(
     vectors, prior = model.item_vectors(table), model.prior(table)
     people = model.encode_many([(case.profile, case.history) for case in cases], table)
     scorers: dict[str, Scorer] = {
-        "": lambda i: vectors @ people[i] + prior,
+        "": lambda i: vectors @ people[i] + prior + companions.bonus(cases[i].history),
+        "_encoder": lambda i: vectors @ people[i] + prior,
         "_popularity": lambda i: table.popularity,
         "_random": lambda i: rng.random(len(table), np.float32),
         "_wrong_user": lambda i: vectors @ people[i - 1] + prior,
