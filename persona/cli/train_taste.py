@@ -33,5 +33,5 @@ def run(
         recipe = TrainSettings(steps=steps, seed=settings.seed)
         return train_from_store(
             store, table, out, settings=recipe, simulated=simulated, keep_ids=keep_ids, run=out, log=log,
-            start=TasteModel.load(start) if start else None,
+            start=TasteModel.load(start) if start else None, device=settings.torch_device,
         )  # fmt: skip

@@ -55,6 +55,7 @@ def train_from_store(
     evaluated: int = 1000,
     keep_ids: bool = False,
     start: TasteModel | None = None,
+    device: torch.device | str = "cpu",
     run: Path | None = None,
     log: Log | None = None,
     progress: bool = True,
@@ -65,12 +66,12 @@ def train_from_store(
     which it is evaluated), and from the stored users who consented to training. run: a folder for the checkpoint and
     log.jsonl; a run that was stopped goes on from there. log: called with (step, figures) as it goes, for TensorBoard.
     evaluated: how many simulated users to evaluate on. keep_ids: keep the embeddings of this catalogue's items; without
-    them the model reads any catalogue. start: a model to go on from. Raises BadInput if there is nothing to learn
-    from, or `run` holds another run.
+    them the model reads any catalogue. start: a model to go on from. device: to train on. Raises BadInput if there is
+    nothing to learn from, or `run` holds another run.
     """
     people = training_users(store, table, simulated, simulator, settings.seed)
     table = table.with_popularity(people.trained.popularity(table))
-    state = begin(table, settings, start=start)
+    state = begin(table, settings, start=start, device=device)
     state = fit(state, table, people.trained, settings, run=run, log=log, progress=progress, start=start)
     model = state.model if keep_ids else state.model.without_ids()
     metrics: dict[str, Any] = fuse(model, table, people.crowd, people.judged)

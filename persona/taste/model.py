@@ -107,7 +107,7 @@ class Block(nn.Module):
         normed, bias = self.before_attention(x), self.distance[:, distance]
         asking = normed
         if at is not None:
-            every = torch.arange(b)
+            every = torch.arange(b, device=x.device)
             x, asking, hidden = x[every, at][:, None], normed[every, at][:, None], hidden[every, :, at][:, :, None]
             bias = bias[:, at].transpose(0, 1)[:, :, None]
         weight, shift = (
@@ -181,7 +181,7 @@ class TasteModel(nn.Module):
     def _dropped(self, codes: Tensor, share: float, whole: bool = False) -> Tensor:
         """In training, a share of the codes set to 0, each by itself or by whole rows."""
         shape = (len(codes), 1) if whole else codes.shape
-        return codes * (torch.rand(shape) >= share) if self.training and share else codes
+        return codes * (torch.rand(shape, device=codes.device) >= share) if self.training and share else codes
 
     def forward(self, tokens: Tokens, last: Tensor | None = None) -> Tensor:
         """User vectors (b, 1 + t, d): after the preferences, then after each event. Padded positions mean nothing.
@@ -193,18 +193,22 @@ class TasteModel(nn.Module):
         said = self.attributes(preference + 1) * tokens.weight[..., None] + self.stated
         done = tokens.events * self.type_gate(kind) + self.type_shift(kind) + self.gap(gap)
         x = self.drop(torch.cat([said, self.context.expand(b, 1, -1), done], 1))
-        there = torch.cat([tokens.preference >= 0, torch.ones(b, 1, dtype=torch.bool), tokens.kind >= 0], 1)
-        place = torch.arange(p + 1 + kind.shape[1])
-        causal = (place <= p) | (place <= place[:, None])
-        hidden = torch.zeros(b, 1, len(place), len(place)).masked_fill(
-            ~(there[:, None, :] & causal)[:, None], -torch.inf
-        )
+        known = torch.ones(b, 1, dtype=torch.bool, device=x.device)
+        there = torch.cat([tokens.preference >= 0, known, tokens.kind >= 0], 1)
+        place = torch.arange(there.shape[1], device=x.device)
+        blind = ~(there[:, None, :] & ((place <= p) | (place <= place[:, None])))[:, None]
+        hidden = torch.zeros(blind.shape, device=x.device).masked_fill(blind, -torch.inf)
         distance = torch.where(place > p, (place[:, None] - place + 1).clamp(min=0), 0)  # 0: of what is no event
         for number, block in enumerate(self.blocks, 1):
             x = block(x, hidden, distance, p + last if last is not None and number == len(self.blocks) else None)
         return self.out(self.user_norm(x if last is not None else x[:, p:]))
 
     # arrays in and out
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and computes."""
+        return self.prior_weight.device
 
     def item_vectors(self, table: Items) -> Floats:
         """Vectors float32 (n, d) of a whole table. Raises OutOfDate if its features are of another visual network."""
@@ -216,8 +220,9 @@ class TasteModel(nn.Module):
     def vectors_of(self, features: Floats, attributes: Codes, ids: Sequence[int] | None = None) -> Floats:
         """Vectors float32 (n, d) of items outside a table: content vectors (n, c), attributes (n, m), -1 unknown."""
         self.eval()
-        rows = torch.tensor(ids) if ids is not None else None
-        return np.asarray(self.item(torch.tensor(features), torch.tensor(attributes), rows).numpy(), np.float32)
+        rows = torch.tensor(ids, dtype=torch.long, device=self.device) if ids is not None else None
+        told, known = torch.tensor(features, device=self.device), torch.tensor(attributes, device=self.device)
+        return np.asarray(self.item(told, known, rows).cpu().numpy(), np.float32)
 
     def log_popularity(self, popularity: NDArray[Any]) -> Floats:
         """Popularity (n,) as log of its ratio to the mean, drawn to 0 where events are few."""
@@ -266,8 +271,8 @@ class TasteModel(nn.Module):
         at = np.array([entry.at.timestamp() for entry in entries], np.float64)
         starts = np.cumsum([0, *map(len, histories)])
         read = self._read(starts, kind, at, self._entries(entries, table, vectors), preference, weight)
-        known = torch.tensor([bool(h or s) for h, s in zip(histories, stated, strict=True)])
-        return np.asarray((read * known[:, None]).numpy(), np.float32)
+        known = np.array([bool(h or s) for h, s in zip(histories, stated, strict=True)])
+        return read * known[:, None].astype(np.float32)
 
     @torch.inference_mode()
     def encode_rows(self, starts: Codes, rows: Codes, kind: Codes, at: NDArray[np.float64], vectors: Floats) -> Floats:
@@ -279,17 +284,14 @@ class TasteModel(nn.Module):
         kept = np.minimum(np.diff(starts), LONGEST)
         begin = np.concatenate([[0], np.cumsum(kept)])
         last = np.repeat(starts[1:] - begin[1:], kept) + np.arange(begin[-1])
-        nothing = np.zeros((len(kept), 0))
-        read = self._read(
-            begin, kind[last], at[last], torch.from_numpy(vectors[rows[last]]), nothing.astype(np.int64),
-            nothing.astype(np.float32),
-        )  # fmt: skip
-        return np.asarray((read * torch.from_numpy(kept > 0)[:, None]).numpy(), np.float32)
+        stated, weight = np.zeros((len(kept), 0), np.int64), np.zeros((len(kept), 0), np.float32)
+        read = self._read(begin, kind[last], at[last], vectors[rows[last]], stated, weight)
+        return read * (kept > 0)[:, None].astype(np.float32)
 
     def _read(
-        self, starts: Codes, kind: Codes, at: NDArray[np.float64], events: Tensor, preference: Codes, weight: Floats
-    ) -> Tensor:
-        """User vectors (b, d) after the last of each user's events, of which there are 50 at most.
+        self, starts: Codes, kind: Codes, at: NDArray[np.float64], events: Floats, preference: Codes, weight: Floats
+    ) -> Floats:
+        """User vectors float32 (b, d) after the last of each user's events, of which there are 50 at most.
 
         starts (b + 1,); kind, at (m,) and events (m, d) flat; preference, weight (b, p) padded with -1.
         """
@@ -300,28 +302,25 @@ class TasteModel(nn.Module):
         times[there] = at
         padded = np.full(there.shape, _PAD, np.int64)
         padded[there] = kind
-        vectors = torch.zeros(*there.shape, self.config.width)
-        vectors[torch.from_numpy(there)] = events
-        kind_, gap_ = torch.from_numpy(padded), torch.from_numpy(gap_buckets(times))
-        tokens = Tokens(torch.from_numpy(preference), torch.from_numpy(weight), kind_, gap_, vectors)
-        return torch.as_tensor(self(tokens, torch.from_numpy(counts))[:, 0])
+        vectors = np.zeros((*there.shape, self.config.width), np.float32)
+        vectors[there] = events
+        arrays = (preference, weight, padded, gap_buckets(times), vectors, counts)
+        *tokens, last = (torch.from_numpy(array).to(self.device) for array in arrays)
+        return np.asarray(self(Tokens(*tokens), last)[:, 0].cpu().numpy(), np.float32)
 
-    def _entries(self, entries: Sequence[HistoryEntry], table: Items, vectors: Floats | None) -> Tensor:
+    def _entries(self, entries: Sequence[HistoryEntry], table: Items, vectors: Floats | None) -> Floats:
         """Item vectors (n, d) of history entries. vectors: of the table, where they are at hand."""
         rows = np.array([-1 if entry.item is None else entry.item for entry in entries], np.int64)
         real = rows >= 0
         if vectors is not None and real.all():
-            return torch.from_numpy(vectors[rows])
+            return vectors[rows]
         features = np.zeros((len(entries), table.features.shape[1]), np.float32)
         attributes = np.full((len(entries), table.attributes.shape[1]), UNKNOWN, np.int64)
         features[real], attributes[real] = table.features[rows[real]], table.attributes[rows[real]]
         for at in np.flatnonzero(~real).tolist():
             features[at], attributes[at, 0] = entries[at].feature, entries[at].category  # the first facet's codes
-        ids = None
-        if self.ids:
-            known = [self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows]
-            ids = torch.tensor(known, dtype=torch.long)
-        return self.item(torch.from_numpy(features), torch.from_numpy(attributes), ids)
+        ids = [self.ids.get(table.ids[row], 0) if row >= 0 else 0 for row in rows] if self.ids else None
+        return self.vectors_of(features, attributes, ids)
 
     def check(self, table: Items) -> None:
         """Raise OutOfDate if the items' content vectors are of another visual network than the model was trained on."""
@@ -346,7 +345,7 @@ class TasteModel(nn.Module):
         ids = torch.zeros_like(self.id_embedding.weight)
         for name, row in self.ids.items():
             if name in other.ids:
-                ids[row] = other.id_embedding.weight[other.ids[name]]
+                ids[row] = other.id_embedding.weight[other.ids[name]].to(ids.device)
         self.load_state_dict(other.state_dict() | {"id_embedding.weight": ids})
 
     @classmethod

@@ -76,8 +76,9 @@ class TrainState:
 
 
 def begin(
-    table: Items, settings: TrainSettings, config: TasteConfig | None = None, start: TasteModel | None = None
-) -> TrainState:
+    table: Items, settings: TrainSettings, config: TasteConfig | None = None, start: TasteModel | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainState:  # fmt: skip
     """A model to train for these items: untrained, or with what `start` has learned (warm start).
 
     Of start the sizes are taken too; an item that it did not know begins as content and attributes alone. Raises
@@ -90,6 +91,7 @@ def begin(
     if start is not None:
         start.check(table)
         model.learn_from(start)
+    model.to(device)
     optimiser = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
     )
@@ -100,14 +102,16 @@ def train(state: TrainState, table: Items, users: Users, settings: TrainSettings
     """Go on from state.step to settings.steps, yielding the state after each step. Raises BadInput without events."""
     if not (WEIGHT_OF_CODE[users.kind] > 0).any():
         raise BadInput("users", "have no event to learn from; import events, or simulate users first")
-    features, attributes = torch.from_numpy(table.features), torch.from_numpy(table.attributes)
-    ids = torch.tensor([state.model.ids.get(name, 0) for name in table.ids]) if state.model.ids else None
-    log_popularity = torch.from_numpy(state.model.log_popularity(table.popularity))
+    device, known = state.model.device, state.model.ids
+    features, attributes = (torch.from_numpy(given).to(device) for given in (table.features, table.attributes))
+    ids = torch.tensor([known.get(name, 0) for name in table.ids], device=device) if known else None
+    log_popularity = torch.from_numpy(state.model.log_popularity(table.popularity)).to(device)
     chances = _chances(users, settings)
     while state.step < settings.steps:
         rng = np.random.default_rng([settings.seed, state.step])
         sample = draw(users, _chosen(users, chances, settings, state.step), rng, settings)
-        negatives = torch.from_numpy(rng.choice(len(table), min(settings.negatives, len(table)), replace=False))
+        chosen = rng.choice(len(table), min(settings.negatives, len(table)), replace=False)
+        negatives = torch.from_numpy(chosen).to(device)
         for group in state.optimiser.param_groups:
             group["lr"] = settings.learning_rate * _schedule(state.step, settings)
         with torch.random.fork_rng(devices=[]):
@@ -188,7 +192,8 @@ def loss_of(
     A target is an event of weight above 0 on an item that the user had not met before; it is not predicted where
     nothing is known yet (no preference, no event). negatives (s,): table rows, shared by the whole sample.
     """
-    row, kind, gap, statement, weight, disliked = (torch.from_numpy(x) for x in vars(sample).values())
+    device = model.device
+    row, kind, gap, statement, weight, disliked = (torch.from_numpy(x).to(device) for x in vars(sample).values())
     features, attributes, ids = items
     needed, where = torch.unique(
         torch.cat([row.flatten(), negatives, disliked.flatten()]).clamp(min=0), return_inverse=True
@@ -201,10 +206,10 @@ def loss_of(
     prior = log_popularity * model.prior_weight
 
     met = (row[:, :, None] == row[:, None, :]).tril(-1).any(-1)
-    importance = torch.from_numpy(WEIGHT_OF_CODE)[kind.clamp(min=0)] * (kind >= 0) * ~met
+    importance = torch.from_numpy(WEIGHT_OF_CODE).to(device)[kind.clamp(min=0)] * (kind >= 0) * ~met
     user, step = importance.nonzero(as_tuple=True)
-    earlier = torch.rand(len(step)) < settings.ahead
-    place = torch.where(earlier, ((step + 1) * torch.rand(len(step)) ** 2).long(), step)
+    earlier = torch.rand(len(step), device=device) < settings.ahead
+    place = torch.where(earlier, ((step + 1) * torch.rand(len(step), device=device) ** 2).long(), step)
     known = (place > 0) | (statement >= 0).any(1)[user]
     user, step, place = user[known], step[known], place[known]
     u, target = read[user, place], row[user, step]
@@ -219,5 +224,5 @@ def loss_of(
 def sampled_softmax(positive: Tensor, negative: Tensor, weight: Tensor) -> Tensor:
     """Mean of -log(exp(p) / (exp(p) + sum exp(n))) by weight (m,): scores p (m,) and n (m, s), -inf where left out."""
     scores = torch.cat([positive[:, None], negative], 1)
-    losses = F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long), reduction="none")
+    losses = F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device), reduction="none")
     return (losses * weight).sum() / weight.sum().clamp(min=1e-9)

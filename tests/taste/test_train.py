@@ -134,3 +134,14 @@ def test_ids_are_dropped_in_training_only(known: ItemTable) -> None:
 def test_weights_of_types_order_what_they_say() -> None:
     assert WEIGHT_OF_CODE.tolist() == [0.25, 1, 1, 1.5, 2, 0, 0]
     assert isinstance(Sample(*[np.zeros(0)] * 6), Sample)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_and_reads_like_the_cpu(known: ItemTable, simulation: Simulation) -> None:
+    settings = replace(TINY, ahead=0)  # which draws on the device
+    states = [begin(known, settings, STILL, device=device) for device in ("cpu", "cuda")]
+    losses = [[state.loss for state in train(begun, known, simulation.users, settings)] for begun in states]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    people = [(prefers(("colour", "green", 1.0)), did(1, 2, 3)), (None, did(4))]
+    read = [state.model.encode_many(people, known) for state in states]
+    np.testing.assert_allclose(read[1], read[0], atol=1e-2)
