@@ -40,7 +40,6 @@ from persona.recommend.variations import Tailor, VariationRequest, Variations
 from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import ModelVersion, Reason
-from persona.taste.cooccurrence import NEUTRAL, Fusion
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
@@ -68,10 +67,9 @@ class Recommender:
         taste: TasteModel,
         generator: GarmentModel,
         inverter: Inverter | None = None,
-        fusion: Fusion = NEUTRAL,
         tally: Path | None = None,
     ) -> None:
-        """fusion: of co-occurrence with the taste model's score. tally: file in which its counts are kept."""
+        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
         self._visual, self._taste, self._generator = visual, taste, generator
@@ -80,7 +78,7 @@ class Recommender:
         self._tailor = Tailor(self._atelier, visual, inverter, store)
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
-        self._ledger = Ledger(store, fusion, tally)
+        self._ledger = Ledger(store, taste.config.fusion, tally)
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
 
@@ -97,8 +95,7 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        tally = settings.home / TALLY
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, taste.config.fusion, tally)
+        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY)
 
     @property
     def table(self) -> ItemTable:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,10 +33,10 @@ def fused(recommender: Recommender, settings: Settings) -> WithFusion:
     """The same service under another fusion."""
 
     def make(fusion: Fusion) -> Recommender:
-        parts = recommender._visual, recommender._taste, recommender._generator
-        return Recommender(
-            recommender.store, recommender.pictures, *parts, fusion=fusion, tally=settings.home / FILE
-        )  # fmt: skip
+        taste = copy(recommender._taste)
+        taste.config = replace(taste.config, fusion=fusion)
+        parts = recommender.store, recommender.pictures, recommender._visual, taste, recommender._generator
+        return Recommender(*parts, tally=settings.home / FILE)
 
     return make
 
