@@ -15,7 +15,7 @@ from persona.taste.rank import EXPLORATION, best, diversify, score
 from persona.taste.reasons import POPULAR, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
-POOL = 5  # times as many candidates as are asked for, to choose various ones from
+POOL = 300  # candidates at least, to choose various ones from: the best fifty may be one garment in fifty copies
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
 
@@ -130,7 +130,7 @@ def _rows(standing: Standing) -> Codes:
     if standing.request.category is not None:
         allowed = allowed & standing.catalogue.of_category(standing.request.category)
     kept = standing.kept & standing.reading.person.personal
-    rows, scores = best(standing.scores, count * POOL if diversity else count, np.flatnonzero(allowed & ~kept))
+    rows, scores = best(standing.scores, max(POOL, 5 * count) if diversity else count, np.flatnonzero(allowed & ~kept))
     new, _ = diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity)
     again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
     return np.concatenate([new, again])
