@@ -21,6 +21,7 @@ from persona.recommend.seeds import derive, digest
 from persona.recommend.types import SCORE_DIGITS, Outfit, OutfitPiece, RecommendationRequest, Slot, picture_url
 from persona.store import Store
 from persona.store.records import Category, Generation
+from persona.taste.interests import Interests
 from persona.taste.rank import best
 from persona.taste.table import FACET_CODES
 
@@ -49,8 +50,8 @@ class Dresser:
         """
         request, catalogue, seed = standing.request, standing.catalogue, derive(standing.seed, "outfit")
         allowed = standing.allowed & catalogue.pictured
-        vector = standing.reading.vector
-        modes = self._atelier.modes(vector, catalogue, allowed, 1, seed, request.category, BOLDNESS)
+        taste = Interests.whole(standing.reading.vector)
+        modes = self._atelier.modes(taste, catalogue, allowed, 1, seed, request.category, BOLDNESS)
         candidates = _real(standing, allowed)
         around = SLOT_OF.get(modes[0].category if modes else request.category or "")
         if modes and around:
@@ -116,7 +117,8 @@ class Dresser:
             category = None if candidates[slot] else self._category(slot, standing.request)
             if category is not None:
                 allowed = catalogue.shown & catalogue.pictured
-                wishes = self._atelier.wishes(reading.vector, catalogue, allowed, 1, derive(seed, slot), category)
+                taste = Interests.whole(reading.vector)
+                wishes = self._atelier.wishes(taste, catalogue, allowed, 1, derive(seed, slot), category)
                 garments = self._atelier.draw(wishes)
                 reasons = standing.reasons(np.stack([garment.vector for garment in garments]))
                 candidates |= _from_garments(self._atelier.keep(garments, reading.person.user_id, reasons), standing)

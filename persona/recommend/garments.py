@@ -20,8 +20,9 @@ from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
 from persona.store import Store
 from persona.store.records import Category, Generation, Item, Reason, Rights
+from persona.taste.interests import Interests
 from persona.taste.model import TasteModel
-from persona.taste.modes import NEAREST, TEMPERATURE, Mode, taste_modes
+from persona.taste.modes import NEAREST, TEMPERATURE, Mode, interest_modes
 from persona.taste.table import FACET_CODES, Floats, attributes_of, facet_codes
 from persona.taste.visual import VisualNetwork
 
@@ -81,13 +82,20 @@ class Atelier:
         self._put: Memo[tuple[str, int], str] = Memo(KEPT_DRAWN)
 
     def wishes(
-        self, vector: Floats, catalogue: Catalogue, allowed: Mask, count: int, seed: int, category: Category | None
+        self,
+        interests: Interests,
+        catalogue: Catalogue,
+        allowed: Mask,
+        count: int,
+        seed: int,
+        category: Category | None,
     ) -> list[Wish]:
         """count things that a person likes, or of the category what there is where nothing is known of the person.
 
-        vector: zeros for nothing known. allowed: bool (n,), items that the taste modes may be drawn from.
+        interests: one vector of zeros for nothing known. allowed: bool (n,), items that the taste modes may be drawn
+        from.
         """
-        modes = self.modes(vector, catalogue, allowed, count, seed, category)
+        modes = self.modes(interests, catalogue, allowed, count, seed, category)
         conditions = [(mode.condition, mode.category) for mode in modes] or self._stock(count, seed, category)
         return [
             Wish(condition, kind, derive(seed, "garment", number))  # type: ignore[arg-type]
@@ -96,7 +104,7 @@ class Atelier:
 
     def modes(
         self,
-        vector: Floats,
+        interests: Interests,
         catalogue: Catalogue,
         allowed: Mask,
         count: int,
@@ -108,12 +116,12 @@ class Atelier:
         drawable = allowed & np.isin(catalogue.table.category, self._codes)
         if category is not None:
             drawable &= catalogue.of_category(category)
-        if not drawable.any() or not vector.any() or not count:
+        if not drawable.any() or not interests.vectors.any() or not count:
             return []
         prior = np.where(drawable, catalogue.prior, -np.inf).astype(np.float32)
         nearest = min(NEAREST, int(drawable.sum()))
-        return taste_modes(
-            vector,
+        return interest_modes(
+            interests,
             catalogue.table,
             catalogue.vectors,
             count=count,

@@ -13,6 +13,7 @@ from persona.recommend.seeds import statements_digest
 from persona.recommend.types import ColdStart
 from persona.store import Store
 from persona.taste.history import LONGEST, HistoryEntry, history_of
+from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes, causes_of
 from persona.taste.table import Floats
@@ -44,6 +45,12 @@ class Reading:
     def key(self) -> tuple[str, int, str, int]:
         """What the vector depends on, besides the models and the catalogue."""
         return self.person.name, self.person.watermark, statements_digest(self.person.profile), len(self.history)
+
+    def interests(self, taste: TasteModel, catalogue: Catalogue) -> Interests:
+        """What the person is interested in, each by itself; one where that is one, or nothing is known."""
+        if self.nothing_known:
+            return Interests.whole(self.vector)
+        return interests_of(taste, self.person.profile, self.history, catalogue.table, catalogue.vectors)
 
     def causes(self, taste: TasteModel, catalogue: Catalogue) -> Causes:
         """Everything that the vector came from, each with its part of it."""

@@ -196,7 +196,8 @@ class Recommender:
     def _wishes(self, standing: Standing, count: int) -> list[Wish]:
         catalogue, category = standing.catalogue, standing.request.category
         allowed, seed = standing.allowed & catalogue.pictured, derive(standing.seed, "modes")
-        return self._atelier.wishes(standing.reading.vector, catalogue, allowed, count, seed, category)
+        interests = standing.reading.interests(self._taste, catalogue)
+        return self._atelier.wishes(interests, catalogue, allowed, count, seed, category)
 
     def _catalogue_for(self, person: Person) -> Catalogue:
         """The snapshot; a new one at once when the person did something with an item that was imported since.

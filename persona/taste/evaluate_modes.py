@@ -1,4 +1,4 @@
-"""The conditions that the generator is given (`taste_modes`), measured: are they real, various, and of that user?"""
+"""The conditions that the generator is given (`interest_modes`), measured: are they real, various, and of that user?"""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from persona.catalog.split import held_out
 from persona.store.records import Profile
 from persona.taste.cases import Case, Values
 from persona.taste.history import HistoryEntry
+from persona.taste.interests import interests_of
 from persona.taste.model import TasteModel
-from persona.taste.modes import Mode, taste_modes
+from persona.taste.modes import Mode, interest_modes
 from persona.taste.simulate import UNTIL
 from persona.taste.table import FACET_CODES, FACET_NAMES, UNKNOWN, Floats, ItemTable
 from persona.taste.users import Ints
@@ -41,9 +42,10 @@ def evaluate_modes(
     vectors, prior = model.item_vectors(table), model.prior(table)
     people = model.encode_many([(case.profile, case.history) for case in chosen], table)
     seeds = rng.integers(0, 2**31, len(chosen)).tolist()
+    found = [interests_of(model, case.profile, case.history, table, vectors) for case in chosen]
     modes = [
-        taste_modes(person, table, vectors, count=EACH, seed=seed, prior=prior)
-        for person, seed in zip(people, seeds, strict=True)
+        interest_modes(interests, table, vectors, count=EACH, seed=seed, prior=prior)
+        for interests, seed in zip(found, seeds, strict=True)
     ]
     later = [rng.permutation(case.wanted)[:EACH] for case in chosen]
     drawn = np.stack([mode.condition for own in modes for mode in own])
@@ -96,12 +98,12 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
 
     `modes_interests`: share of them for whom eight modes are of both categories; `_shelves`: for whom, of the real
     items nearest to the modes, there are some of both shelves; `_within`: share of modes of one of the two categories;
-    `_chance`: both shelves among eight items of the catalogue.
+    `_chance`: both shelves among eight items of the catalogue; `_found`: share of them found to have two interests.
     """
     shelves, shelf, sizes = np.unique(table.codes[:, :2], axis=0, return_inverse=True, return_counts=True)
     large = np.flatnonzero((sizes >= 5) & (shelves >= 0).all(1))
     shelf = shelf.reshape(-1)
-    both, of_both, within, chance = [], [], [], []
+    both, of_both, within, chance, counted = [], [], [], [], []
     for number in range(INTERESTS):
         one = int(rng.choice(large))
         elsewhere = large[shelves[large, 0] != shelves[one, 0]]
@@ -110,16 +112,23 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
         two = int(rng.choice(elsewhere))
         rows = [rng.choice(np.flatnonzero(shelf == place), 5, replace=False) for place in (one, two)]
         history = [HistoryEntry("like", UNTIL, int(row)) for row in np.stack(rows, 1).ravel()]
-        person = model.encode(Profile(id="planted"), history, table)
-        modes = taste_modes(person, table, vectors, count=DRAWN, seed=number)
+        person = interests_of(model, Profile(id="planted"), history, table, vectors)
+        modes = interest_modes(person, table, vectors, count=DRAWN, seed=number)
+        counted.append(len(person.shares))
         near = np.array([mode.items[0] for mode in modes])
         categories = table.category[near]
         both.append(set(shelves[[one, two], 0]) <= set(categories))
         of_both.append({one, two} <= set(shelf[near].tolist()))
         within.append(np.isin(categories, shelves[[one, two], 0]).mean())
         chance.append({one, two} <= set(rng.choice(shelf, DRAWN).tolist()))
-    names = ("modes_interests", "modes_interests_shelves", "modes_interests_within", "modes_interests_chance")
-    return {name: float(np.mean(x or [0])) for name, x in zip(names, (both, of_both, within, chance), strict=True)}
+    measured = {
+        "modes_interests": both,
+        "modes_interests_shelves": of_both,
+        "modes_interests_within": within,
+        "modes_interests_chance": chance,
+        "modes_interests_found": [number == 2 for number in counted],
+    }
+    return {name: float(np.mean(values or [0])) for name, values in measured.items()}
 
 
 def _apart(vectors: Floats) -> float:

@@ -3,16 +3,18 @@
 The user vector ranks items; the generator was trained on content vectors of items. So a condition is made from content
 vectors: one of the items nearest to the user is drawn by the softmax of their scores, and its content vector is drawn
 toward the mean of the nearest ones of its category. It stays among what the generator has seen, and two draws give two
-different things that the user likes.
+different things that the user likes. A user of several interests is drawn for each in turn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from persona.errors import BadInput
+from persona.taste.interests import Interests
 from persona.taste.rank import best, score
 from persona.taste.table import CATEGORY_NAMES, FACET_CODES, Codes, Floats, ItemTable
 
@@ -65,6 +67,21 @@ def taste_modes(
     rng = np.random.default_rng([seed, 1])
     drawn = [near[place] for place in _draw(scores[near] / temperature, count, rng)]
     return [_mode(row, near, table, pull) for row in drawn]
+
+
+def interest_modes(
+    interests: Interests, table: ItemTable, vectors: Floats, *, count: int, seed: int, **how: Any
+) -> list[Mode]:
+    """count modes of a user's interests in turn (`Interests.turns`), each as `taste_modes` of its vector alone.
+
+    how: what else `taste_modes` takes. Raises as it does.
+    """
+    turns = interests.turns(count)
+    drawn = [
+        iter(taste_modes(vector, table, vectors, count=turns.count(number), seed=seed + number, **how))
+        for number, vector in enumerate(interests.vectors)
+    ]
+    return [next(drawn[number]) for number in turns]
 
 
 def _nearest(scores: Floats, rows: Codes, table: ItemTable, count: int, most: int) -> Codes:
