@@ -10,6 +10,7 @@ import numpy as np
 from persona.store.records import Preference
 from persona.taste.cases import DRAWS, Case, top
 from persona.taste.companions import Companions
+from persona.taste.history import HistoryEntry
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes, causes_of, shares_of
 from persona.taste.table import Floats, Items
@@ -34,7 +35,7 @@ def deletion(
             continue
         whole = vectors @ causes.vector + prior + _bonus(companions, causes, None)
         row = top(whole, case)[0]
-        parts = companions.parts(case.history, np.array([row])) if companions else None
+        parts = companions.parts(_events(causes, None), np.array([row])) if companions else None
         shares = shares_of(causes, vectors[[row]] - mean, None, parts)[0]
         if not shares.any():
             continue
@@ -60,7 +61,10 @@ def deletion(
 
 def _bonus(companions: Companions | None, causes: Causes, left_out: int | None) -> Floats | float:
     """What is added for what is taken together, without one of the causes."""
-    if companions is None:
-        return 0.0
+    return companions.bonus(_events(causes, left_out)) if companions else 0.0
+
+
+def _events(causes: Causes, left_out: int | None) -> list[HistoryEntry]:
+    """The events among the causes, which are the last of the history, without one of the causes."""
     kept = (cause for place, cause in enumerate(causes.causes) if place != left_out)
-    return companions.bonus([cause for cause in kept if not isinstance(cause, Preference)])
+    return [cause for cause in kept if not isinstance(cause, Preference)]
