@@ -253,8 +253,9 @@ def evaluate_taste(
         values, why = command.simulated(settings, users)
     else:
         values, why = command.on_file(settings, data, attributes, seeds, rounds, out)
-    named = data if data in command.NAMED else "FILE"
-    publish(f"persona evaluate taste --data {named}", values, why, as_json=as_json, record=record and named != "FILE")
+    like = "simulated" if data == "simulated" else "beauty"  # whose keys it has
+    record = record and data in command.NAMED
+    publish(f"persona evaluate taste --data {like}", values, why, as_json=as_json, record=record)
 
 
 COMMANDS: tuple[click.Command, ...] = (train, evaluate)
