@@ -64,7 +64,7 @@ def visual(epochs: int, out: Path, seed: int | None) -> None:
 def taste(simulated: int, steps: int, start: Path | None, ids: bool, out: Path, seed: int | None) -> None:
     """Train the model that reads a user's taste, from simulated users, wardrobes and users who consented.
 
-    From a trained model on, a tenth of the steps is enough for what has happened since.
+    From a trained model on, some hundred steps do for what has happened since.
     """
     from persona.cli.output import print_values
     from persona.cli.train_taste import run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NoReturn
 
-from sqlalchemy import Row, case, false, func, select
+from sqlalchemy import Row, Select, case, false, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.errors import BadInput, Conflict
@@ -98,9 +98,13 @@ class Events(Database):
             return session.scalar(select(func.max(EventRow.id)).where(EventRow.user_id == user_id)) or 0
 
     def item_popularity(self) -> dict[str, float]:
-        """Return the weighted number of events (see POPULARITY) of every item that has events."""
+        """Return the weighted number of events (see POPULARITY) of every item that has events.
+
+        Users who refuse personalisation do not count.
+        """
         weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
-        query = select(EventRow.item_id, weight).where(EventRow.item_id.is_not(None)).group_by(EventRow.item_id)
+        counted = EventRow.item_id.is_not(None) & EventRow.user_id.not_in(_refused("personalisation"))
+        query = select(EventRow.item_id, weight).where(counted).group_by(EventRow.item_id)
         with self._reading() as session:
             return {item_id: float(total) for item_id, total in session.execute(query.order_by(EventRow.item_id))}
 
@@ -110,9 +114,9 @@ class Events(Database):
         Users who refused this purpose are left out. One pass over the events: a single watermark for all would pass
         over events of one user that are committed after, but numbered before, those of another.
         """
-        refused = select(ConsentRow.user_id).where(ConsentRow.purpose == purpose, ConsentRow.granted == false())
-        query = select(EventRow.user_id, func.count(), func.max(EventRow.id)).where(*_FAVOURABLE)
-        query = query.where(EventRow.user_id.not_in(refused)).group_by(EventRow.user_id).order_by(EventRow.user_id)
+        counted = (*_FAVOURABLE, EventRow.user_id.not_in(_refused(purpose)))
+        query = select(EventRow.user_id, func.count(), func.max(EventRow.id)).where(*counted)
+        query = query.group_by(EventRow.user_id).order_by(EventRow.user_id)
         with self._reading() as session:
             return {user_id: Mark(events, last) for user_id, events, last in session.execute(query)}
 
@@ -140,8 +144,8 @@ class Events(Database):
         Users who refuse personalisation do not count, nor do children: no segment is made of them.
         """
         weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
-        refused = select(ConsentRow.user_id).where(ConsentRow.purpose == "personalisation", ~ConsentRow.granted)
-        counted = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18") & UserRow.id.not_in(refused)
+        adult = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18")
+        counted = adult & UserRow.id.not_in(_refused("personalisation"))
         acts = select(EventRow.item_id, EventRow.type, EventRow.user_id, UserRow.age_band).join(UserRow)
         acts = acts.where(counted, EventRow.item_id.is_not(None))
         many = acts.with_only_columns(UserRow.age_band).group_by(UserRow.age_band)
@@ -169,6 +173,11 @@ class Events(Database):
         query = select(UserRow.id).order_by(UserRow.id).limit(500)
         with self._reading() as session:
             return list(session.scalars(query if after is None else query.where(UserRow.id > after)))
+
+
+def _refused(purpose: str) -> Select[Any]:
+    """Ids of the users who refused a purpose."""
+    return select(ConsentRow.user_id).where(ConsentRow.purpose == purpose, ConsentRow.granted == false())
 
 
 def _histories(session: Session, user_ids: Sequence[str], limit: int) -> dict[str, list[Event]]:

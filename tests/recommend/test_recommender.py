@@ -285,7 +285,10 @@ def test_a_history_alone_is_enough(recommender: Recommender) -> None:
 def test_who_refuses_personalisation_gets_what_everybody_gets(recommender: Recommender) -> None:
     put_user(recommender.store, "ben", preferences=[GREEN], consents={"personalisation": False})
     put_user(recommender.store, "cleo", consents={"personalisation": False})
-    recommender.store.add_events([did(1, "like", "dress-green-0", user="ben")])
+    put_user(recommender.store, "dan")
+    recommender.store.add_events(
+        [did(1, "like", "dress-red-0", user="ben"), did(2, "like", "dress-green-0", user="dan")]
+    )
     recommender.refresh()
     ben, cleo = ask(recommender, user_id="ben", seed=1), ask(recommender, user_id="cleo", seed=1)
     assert (ben.items, ben.cold_start) == (cleo.items, "popularity")

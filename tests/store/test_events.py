@@ -117,6 +117,13 @@ def test_popularity_is_weighted_and_of_items_only(filled: Store, an_event: AnEve
     assert filled.item_popularity() == {"i1": 2.25, "i2": 1.0, "i3": 0.0}
 
 
+def test_who_refuses_personalisation_makes_nothing_popular(filled: Store, an_event: AnEvent) -> None:
+    for number, consents in enumerate([{}, {"personalisation": True}, {"personalisation": False}]):
+        filled.put_user(Profile.model_validate({"id": f"p{number}", "consents": consents}))
+        filled.add_events([an_event(f"{number}", user_id=f"p{number}", item_id="i1", type="like")])
+    assert filled.item_popularity() == {"i1": 2.0}
+
+
 def test_segments_are_age_bands_of_enough_willing_adults(filled: Store, an_event: AnEvent) -> None:
     adults = [("25-34", True), ("25-34", True), ("25-34", False), ("65-plus", True)]
     for number, (band, willing) in enumerate([*adults, *[("under-18", True)] * 2, *[(None, True)] * 2]):
