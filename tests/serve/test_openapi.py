@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.config import SchemathesisConfig
 
 from persona.recommend import Recommender
 from persona.serve.app import create_app
@@ -23,6 +24,10 @@ from persona.settings import Settings
 load_all_checks()
 # a request can fit its schema and still name a user that is not stored or a value that its facet has not
 EXCLUDED = CHECKS.get_by_names(["positive_data_acceptance"])
+# what does not fit its schema is refused; too large a body is too, before it is read
+REFUSALS = SchemathesisConfig.from_dict(
+    {"checks": {"negative_data_rejection": {"expected-statuses": [400, 404, 405, 406, 413, 415, 422]}}}
+)
 OPERATIONS = [
     ("post", "/v1/recommendations"),
     ("post", "/v1/variations"),
@@ -46,7 +51,7 @@ def fuzzed(furnished: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
     shutil.copytree(furnished.home, home)
     own = furnished.model_copy(update={"home": home})
     recommender = Recommender.open(own)
-    yield schemathesis.openapi.from_wsgi("/openapi.json", create_app(own, recommender))
+    yield schemathesis.openapi.from_wsgi("/openapi.json", create_app(own, recommender), config=REFUSALS)
     recommender.store.close()
 
 
