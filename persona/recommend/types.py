@@ -22,6 +22,7 @@ from persona.store.records import (
     Sha256,
     Traits,
 )
+from persona.taste.rank import EXPLORATION
 
 Mode = Literal["retrieve", "generate", "both"]
 ColdStart = Literal["none", "profile", "segment", "popularity"]
@@ -130,7 +131,7 @@ class RecommendationRequest(Record):
     exploration: Share | None = Field(
         default=None,
         description="how much chance mixes in, by the seed: 0 none, 1 draws items by the softmax of their scores; left"
-        " out: 0.5 for somebody of whom nothing is known, else 0. None where personalisation is refused",
+        f" out: {EXPLORATION} for somebody of whom nothing is known, else 0. None where personalisation is refused",
     )
     outfit: bool = Field(default=True, description="also put an outfit together and draw it as one picture")
     seed: Seed | None = Field(

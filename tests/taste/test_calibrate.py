@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persona.taste.calibrate import cooccurrence, enlarged, leave_one_out, simulated_strength, strength
+from persona.taste.calibrate import enlarged, leave_one_out, simulated_strength, strength
+from persona.taste.cooccurrence import Cooccurrence
 from persona.taste.simulate import Simulator
 from persona.taste.table import ItemTable
 
@@ -16,7 +17,7 @@ from .conftest import features_of, make_item
 
 
 def test_cooccurrence_by_hand() -> None:
-    together = cooccurrence(np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 1, 0]), np.array([2.0, 2.0, 1.0])).toarray()
+    together = Cooccurrence.of(3, np.array([0, 3, 5]), np.array([0, 1, 2, 1, 0])).strengths.toarray()
     both = 3**-0.5  # of rows and columns of popularity 2
     assert together[0, 1] == pytest.approx((1 + 0.3) * both)
     assert together[0, 2] == pytest.approx(0.8 * 3**-0.3 * 2**-0.2)
