@@ -16,7 +16,7 @@ $(READY): .ci/requirements.lock pyproject.toml
 	@echo "setting up $(VENV): a minute or so, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r .ci/requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r .ci/requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

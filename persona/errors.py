@@ -8,11 +8,12 @@ class PersonaError(Exception):
 
 
 class BadInput(PersonaError):
-    """A value that cannot be used. field: its name as the sender wrote it."""
+    """A value that cannot be used. field: its name as the sender wrote it; code: for programs, where there are several
+    reasons to tell apart."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, code: str = "") -> None:
         super().__init__(f"{field}: {message}")
-        self.field = field
+        self.field, self.code = field, code
 
 
 class NotFound(PersonaError):

@@ -70,7 +70,7 @@ def _photo(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.uint8]
     if rng.random() < 0.4:
         cloth[:: int(rng.integers(2, 5))] *= 0.6
     mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [(_outline(rng) * (width, height)).astype(np.int32)], 255)
+    cv2.fillPoly(mask, [(_outline(rng) * (width, height)).astype(np.int32)], (255,))
     soft = cv2.GaussianBlur(mask, (0, 0), 1.5)[..., None] / 255
     photo = photo * (1 - soft) + cv2.resize(cloth, (width, height), interpolation=cv2.INTER_LINEAR) * soft
     return np.clip(photo + rng.normal(0, 4, photo.shape), 0, 255).astype(np.uint8)

@@ -30,6 +30,7 @@ _EPSILON, _KAPPA = 216 / 24389, 24389 / 27
 
 SOLID = 0.9  # a pixel counts as garment from this alpha on: under it, the edge still mixes with the background
 TEXTILE_KL = 2.0  # weight of lightness for textiles in CIEDE2000: folds and shadows are not another colour
+_ROUNDING = 1e-9  # degrees: opposite hues are 180 apart but for it, one way or the other by numpy's version
 _CLUSTERS = 6
 _MERGE = 8.0  # palette colours nearer than this (CIEDE2000, textile weight) are one colour
 _MOST_PIXELS = 2500
@@ -69,7 +70,8 @@ def delta_e_2000(one: ArrayLike, other: ArrayLike, k_l: float = 1.0) -> Floats:
     c2, h2 = np.hypot(a2 * stretch, b2), np.degrees(np.arctan2(b2, a2 * stretch)) % 360
     grey = c1 * c2 == 0
     turn = np.where(grey, 0, (h2 - h1 + 180) % 360 - 180)
-    turn = np.where(turn == -180, np.where(h2 > h1, 180, -180), turn)  # opposite hues: the sign as published
+    opposite = np.abs(turn) > 180 - _ROUNDING  # then the sign is as published
+    turn = np.where(opposite, np.where(h2 > h1, 180, -180), turn)
     h_bar = np.where(grey, h1 + h2, _mean_hue(h1, h2))
     l_bar, c_bar = (l1 + l2) / 2, (c1 + c2) / 2
     delta_h = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2))
@@ -83,7 +85,7 @@ def delta_e_2000(one: ArrayLike, other: ArrayLike, k_l: float = 1.0) -> Floats:
 
 def _mean_hue(h1: Floats, h2: Floats) -> Floats:
     total = h1 + h2
-    far = np.abs(h1 - h2) > 180
+    far = np.abs(h1 - h2) > 180 + _ROUNDING
     return np.where(far, np.where(total < 360, total + 360, total - 360), total) / 2
 
 

@@ -142,7 +142,7 @@ def _milliseconds(work: Callable[[int], None], repeats: int) -> np.ndarray[Any, 
         begun = time.perf_counter()
         work(turn)
         taken.append(time.perf_counter() - begun)
-    return 1000 * np.array(taken[10:])
+    return np.array(taken[10:], np.float64) * 1000.0
 
 
 def shipped_garments(archive: Path, visual: VisualNetwork) -> ItemTable:

@@ -115,9 +115,9 @@ class Cases:
 
     def events(self) -> tuple[Ints, Ints]:
         """The same as places in the sequences' rows, for what else is known of each event."""
-        starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        starts: Ints = np.concatenate([[0], np.cumsum(self.lengths)])
         first = self.sequences.starts[self.users] + self.places - self.lengths
-        return starts, np.repeat(first - starts[:-1], self.lengths) + np.arange(starts[-1])
+        return starts, np.asarray(np.repeat(first - starts[:-1], self.lengths) + np.arange(starts[-1]), np.int64)
 
     def batches(self, size: int) -> Iterator[Cases]:
         """So many at a time."""
