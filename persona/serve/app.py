@@ -11,6 +11,7 @@ from persona.serve.gallery import gallery
 from persona.serve.health import health
 from persona.serve.pictures import pictures
 from persona.serve.service import Service
+from persona.serve.uploads import UploadRequest
 from persona.settings import Settings, load_settings
 
 
@@ -22,6 +23,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     """
     settings = settings or load_settings()
     app = APIFlask("persona.serve", title="persona", version="1", docs_path=None)
+    app.request_class = UploadRequest
     app.config.update(docs.CONFIG)
     security.protect(app, settings.home)
     problems.register(app)
