@@ -20,8 +20,10 @@ from persona.gan.edit import walk
 from persona.gan.invert import Inverter
 from persona.gan.model import Code
 from persona.recommend.catalogue import Catalogue, load_catalogue
+from persona.recommend.credentials import open_signer
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
+from persona.recommend.makeup import MakeupStudio
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
@@ -68,10 +70,15 @@ class Recommender:
         generator: GarmentModel,
         inverter: Inverter | None = None,
         tally: Path | None = None,
+        makeup: MakeupStudio | None = None,
     ) -> None:
-        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
+        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them.
+
+        makeup: None for a studio that leaves its results unsigned.
+        """
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
+        self.makeup = makeup or MakeupStudio(store)
         self._visual, self._taste, self._generator = visual, taste, generator
         self._atelier = Atelier(generator, visual, taste, pictures, store)
         self._dresser = Dresser(self._atelier, pictures, store)
@@ -95,7 +102,8 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY)
+        makeup = MakeupStudio(store, open_signer(settings))
+        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup)
 
     @property
     def table(self) -> ItemTable:

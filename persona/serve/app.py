@@ -9,6 +9,7 @@ from persona.serve import docs, problems, security
 from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
+from persona.serve.makeup import makeup
 from persona.serve.pictures import pictures
 from persona.serve.service import Service
 from persona.serve.uploads import UploadRequest
@@ -28,7 +29,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     security.protect(app, settings.home)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, pictures, health, gallery):
+    for blueprint in (api, makeup, pictures, health, gallery):
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from persona.errors import BadInput
+from persona.recommend.makeup_types import FILES
 from persona.serve.problems import InvalidRequest
-from persona.serve.uploads import FILES, from_texts, read_form
+from persona.serve.uploads import from_texts, read_form
 
 
 class StrictAdapter(PydanticAdapter):

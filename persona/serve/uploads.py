@@ -15,7 +15,11 @@ from persona.errors import BadInput
 MAX_UPLOAD = 16 * 1024 * 1024  # bytes of a body with photos; every other body is bounded by security.MAX_BODY
 MOST_PARTS = 64
 MEDIA_TYPE = "multipart/form-data"
-FILES = "files"  # in the context of validation
+
+
+def takes_photos(path: str) -> bool:
+    """Whether photos are sent to this address."""
+    return path.startswith(("/v1/makeup/", "/makeup"))
 
 
 class UploadRequest(Request):
@@ -26,9 +30,14 @@ class UploadRequest(Request):
     def _get_file_stream(self, *sizes: Any, **names: Any) -> BytesIO:  # type: ignore[override]
         return BytesIO()
 
-    def allow_photos(self) -> None:
-        """Take a body as large as photos are; before anything of it is read."""
-        self.max_content_length = MAX_UPLOAD
+    @property
+    def max_content_length(self) -> int | None:
+        """Bytes of a body, checked before and while it is read."""
+        return MAX_UPLOAD if takes_photos(self.path) else super().max_content_length
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        super(UploadRequest, type(self)).max_content_length.fset(self, value)
 
 
 def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -39,8 +48,6 @@ def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any],
     """
     if request.mimetype != MEDIA_TYPE or "boundary" not in request.mimetype_params:
         abort(415)
-    if isinstance(request, UploadRequest):
-        request.allow_photos()
     texts = {name: _only(name, request.form.getlist(name)) for name in request.form}
     files = {name: _only(name, request.files.getlist(name)).read() for name in request.files}
     wanted = files_of(model)

@@ -1,0 +1,284 @@
+"""Makeup as a service: a photo and a look in, the photo made up out; advice, analysis and transfer. Every door calls it.
+
+A photo is opened, read, painted on and forgotten: it is in memory only, nowhere logged, and nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from persona.errors import BadInput, OutOfDate, PersonaError
+from persona.makeup.advice import advise
+from persona.makeup.analysis import FaceAnalysis, FaceShape, Monk, Shape, SkinTone, analyse
+from persona.makeup.chart import draw_chart
+from persona.makeup.detector import open_detector
+from persona.makeup.face import Bytes, Face, LandmarkDetector
+from persona.makeup.look import Look, Region
+from persona.makeup.photo import open_photo
+from persona.makeup.products import ProductTable
+from persona.makeup.quality import check
+from persona.makeup.render import apply
+from persona.makeup.skin import read_skin
+from persona.recommend.credentials import Signer
+from persona.recommend.looks import USUAL_TONE, Looks
+from persona.recommend.makeup_types import (
+    AdviceAnswer,
+    AdviseRequest,
+    Analysis,
+    AnalyzeRequest,
+    ApplyRequest,
+    FoundFace,
+    MadeUp,
+    Painting,
+    PhotoRequest,
+    SeveralFaces,
+    Stated,
+    TransferRequest,
+)
+from persona.recommend.memo import Memo
+from persona.recommend.provenance import Label, SourceType, encode, media_type, read_label
+from persona.store import Store
+from persona.store.records import Traits
+
+MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
+AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
+USUAL_SHAPE: Shape = "oval"
+KEPT_CHARTS = 512  # of some 20 KB
+
+
+@dataclass(frozen=True)
+class MadeUpPhoto:
+    """The result's file, and what was done. It is the caller's: nothing of it is kept."""
+
+    content: bytes = field(repr=False)
+    done: MadeUp
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A photo with the one face that is worked on, and all that were found."""
+
+    photo: Bytes = field(repr=False)
+    face: Face
+    found: FoundFace
+    faces: tuple[FoundFace, ...]
+    label: Label | None
+
+
+class MakeupStudio:
+    """Answers requests for makeup. Safe to share between threads.
+
+    detector: None to open this installation's own with the first photo. signer: None to leave results unsigned.
+    """
+
+    def __init__(self, store: Store, signer: Signer | None = None, detector: LandmarkDetector | None = None) -> None:
+        self.looks = Looks(store)
+        self._store, self._signer, self._detector = store, signer, detector
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._charts: Memo[tuple[Look, Shape, Monk, int, str], bytes] = Memo(KEPT_CHARTS)
+
+    def apply(self, request: ApplyRequest) -> MadeUpPhoto:
+        """Put a look on a photo.
+
+        Raises BadInput (with a code) for what is no usable photo and for a user who does not allow photos, NotFound for
+        an unknown user or look, OutOfDate where faces cannot be read here, saying what to install.
+        """
+        traits = self._traits(request)
+        with self._opened(request) as opened:
+            skin, look = None, request.look
+            if look is None and request.look_id is not None:
+                skin = read_skin(opened.photo, opened.face, traits)
+                look = self.looks.find(request.look_id, request.user_id, *_tone_of(skin))
+            assert look is not None  # the request has one of the two
+            return self._painted(opened, look, request, "algorithmicallyEnhanced", request.look_id, skin)
+
+    def analyze(self, request: AnalyzeRequest) -> Analysis:
+        """Read skin tone and face shape of a photo; the person's own word first. Raises as `apply`."""
+        traits = self._traits(request)
+        with self._opened(request) as opened:
+            read = analyse(opened.photo, opened.face, traits)
+            height, width = opened.photo.shape[:2]
+            return Analysis(
+                skin=read.skin, shape=read.shape, width=width, height=height, face=opened.found, faces=opened.faces
+            )
+
+    def advise(self, request: AdviseRequest) -> AdviceAnswer:
+        """Whole schemes for a person, by a photo or by their own word. Raises as `apply`."""
+        traits = self._traits(request)
+        products = ProductTable.read(request.products) if request.products is not None else None
+        analysis, found = self._read(request, traits)
+        advice = advise(
+            analysis,
+            self.looks.shared(*_tone_of(analysis.skin)),
+            occasion=request.occasion,
+            season=request.season,
+            products=products,
+            count=request.count,
+        )
+        return AdviceAnswer(
+            schemes=advice.schemes, uncertain=advice.uncertain, analysis=analysis, tasted=False, face=found
+        )
+
+    def chart(
+        self,
+        look_id: str | None,
+        user_id: str | None,
+        shape: Shape | None,
+        tone: Monk | None,
+        side: int,
+        painting: Painting,
+    ) -> bytes:
+        """A look on the drawn face of a shape and tone, as a WebP file; without an id: the bare face. Raises NotFound.
+
+        user_id: who saved the look, where it is a saved one.
+        """
+        shape, tone = shape or USUAL_SHAPE, tone or USUAL_TONE
+        look = self.looks.find(look_id, user_id, tone) if look_id is not None else Look()
+        return self.chart_of(look, shape, tone, side, painting)
+
+    def chart_of(self, look: Look, shape: Shape, tone: Monk, side: int, painting: Painting) -> bytes:
+        """The same of a look that is given."""
+        key = (look, shape, tone, side, painting.model_dump_json())
+
+        def draw() -> bytes:
+            chart = draw_chart(shape, tone, side)
+            painted = apply(chart.picture, chart.face, look, painting.strengths(look))
+            file = io.BytesIO()
+            Image.fromarray(painted).save(file, "WEBP", quality=90)
+            return file.getvalue()
+
+        return self._charts.get(key, draw)
+
+    def tone_of(self, user_id: str | None) -> Monk | None:
+        """The skin tone that a user stated. Raises NotFound."""
+        return self._store.get_user(user_id).traits.skin_tone if user_id is not None else None
+
+    def _read(self, request: AdviseRequest, traits: Traits) -> tuple[FaceAnalysis, FoundFace | None]:
+        if request.photo is None:
+            return _stated(traits), None
+        if request.photo_rights is None:
+            raise BadInput("photo_rights", "is missing: state that the photo is yours to use like this", "no_consent")
+        asked = AnalyzeRequest(
+            photo=request.photo, photo_rights=request.photo_rights, user_id=request.user_id, face=request.face
+        )
+        with self._opened(asked) as opened:
+            return analyse(opened.photo, opened.face, traits), opened.found
+
+    def _traits(self, request: Stated) -> Traits:
+        """What is known of the person: stated in the request, else in their stored or inline profile."""
+        profile, user_id = getattr(request, "profile", None), getattr(request, "user_id", None)
+        if profile is not None:
+            return request.traits(profile.traits)
+        return request.traits(self._store.get_user(user_id).traits if user_id is not None else Traits())
+
+    @contextmanager
+    def _opened(self, request: PhotoRequest) -> Iterator[_Opened]:
+        """The photo of a request with its face, for as long as it is worked on."""
+        self._check_consent(request.user_id)
+        with self._places:
+            yield self._open(request.photo, request.face, "photo", "face")
+
+    def _open(self, content: bytes, choose: int | None, field: str, field_of_face: str) -> _Opened:
+        label = read_label(content)
+        photo = open_photo(content, max_pixels=MOST_PIXELS, field=field)
+        faces = self._detect(photo)
+        found = tuple(_found(number, face, photo) for number, face in enumerate(faces))
+        try:
+            face = check(photo, faces, choose)
+        except BadInput as error:
+            raise _in_place(error, found, field, field_of_face) from None
+        place = next(number for number, one in enumerate(faces) if one is face)
+        return _Opened(photo, face, found[place], found, label)
+
+    def _detect(self, photo: Bytes) -> list[Face]:
+        try:
+            if self._detector is None:
+                self._detector = open_detector()
+            return self._detector.detect(photo)
+        except PersonaError as error:
+            raise OutOfDate(str(error)) from error
+
+    def _painted(
+        self,
+        opened: _Opened,
+        look: Look,
+        request: Painting,
+        source: SourceType,
+        look_id: str | None,
+        skin: SkinTone | None,
+    ) -> MadeUpPhoto:
+        strengths = request.strengths(look)
+        painted = apply(opened.photo, opened.face, look, strengths)
+        label = Label(source).after(opened.label)
+        kind = media_type(request.format)
+        content = encode(painted, request.format, label)
+        if self._signer is not None:
+            content = self._signer.sign(content, kind, label)
+        height, width = painted.shape[:2]
+        done = MadeUp(
+            media_type=kind,
+            width=width,
+            height=height,
+            digital_source_type=label.uri,
+            signed=self._signer is not None,
+            look=look,
+            look_id=look_id,
+            strengths=strengths,
+            skin=skin,
+            face=opened.found,
+        )
+        return MadeUpPhoto(content, done)
+
+    def _check_consent(self, user_id: str | None) -> None:
+        if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):
+            message = f"user {user_id!r} has not allowed the use of photos: put the consent `photos` first"
+            raise BadInput("user_id", message, "no_consent")
+
+
+def _found(number: int, face: Face, photo: Bytes) -> FoundFace:
+    """Where a face lies, cut to the photo."""
+    limits = np.array([photo.shape[1], photo.shape[0]])
+    low = np.clip(np.floor(face.xy.min(0)), 0, limits).astype(int).tolist()
+    high = np.clip(np.ceil(face.xy.max(0)), 0, limits).astype(int).tolist()
+    return FoundFace(choose=number, box=(low[0], low[1], high[0], high[1]), confidence=round(face.confidence, 3))
+
+
+def _in_place(error: BadInput, found: tuple[FoundFace, ...], photo: str, face: str) -> BadInput:
+    """The same error with the names that the request has for it, and where the faces are if there are several."""
+    message = str(error).removeprefix(f"{error.field}: ")
+    if error.code == "several_faces":
+        places = "; ".join(f"{one.choose}: {one.box}" for one in found)
+        return SeveralFaces(face, f"{message} ({places})", found)
+    field = {"photo": photo, "picture": photo, "face": face}.get(error.field, error.field)
+    return BadInput(field, message, error.code)
+
+
+def _tone_of(skin: SkinTone) -> tuple[Monk | None, tuple[float, float, float] | None]:
+    """What shades are chosen by: the tone, and the measured colour where the light allows to trust it."""
+    tone = skin.monk if skin.monk is not None else (sum(skin.monk_range) // 2 if skin.monk_range else None)
+    return tone, skin.lab if skin.certain else None
+
+
+def _stated(traits: Traits) -> FaceAnalysis:
+    """What a person says of themselves, as if it had been read."""
+    said = tuple(name for name, value in (("monk", traits.skin_tone), ("undertone", traits.undertone)) if value)
+    tone, shape = traits.skin_tone, traits.face_shape
+    skin = SkinTone(
+        monk=tone,
+        monk_range=(tone, tone) if tone else None,
+        undertone=traits.undertone,
+        ita=None,
+        lab=None,
+        certain=tone is not None,
+        why="" if tone else "no photo, and no tone was stated",
+        stated=said,
+    )
+    scores = {shape: 1.0} if shape else {}
+    return FaceAnalysis(skin=skin, shape=FaceShape(shape=shape, scores=scores, stated=shape is not None))
