@@ -43,9 +43,9 @@ from persona.recommend.makeup_types import (
     TransferRequest,
 )
 from persona.recommend.memo import Memo
-from persona.recommend.provenance import Label, SourceType, encode, media_type, read_label
+from persona.recommend.provenance import Format, Label, SourceType, encode, media_type, read_label
 from persona.store import Store
-from persona.store.records import Traits
+from persona.store.records import Profile, Traits
 
 MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
 AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
@@ -55,10 +55,18 @@ KEPT_CHARTS = 512  # of some 20 KB
 
 @dataclass(frozen=True)
 class MadeUpPhoto:
-    """The result's file, and what was done. It is the caller's: nothing of it is kept."""
+    """A result: before and after, uint8 (h, w, 3), and what was done. It is the caller's: nothing of it is kept."""
 
-    content: bytes = field(repr=False)
+    before: Bytes = field(repr=False)
+    after: Bytes = field(repr=False)
     done: MadeUp
+    label: Label
+    signer: Signer | None
+
+    def file(self, format: Format) -> bytes:
+        """The result's file, labelled, and signed where there is a signer. Raises OutOfDate where that fails."""
+        content = encode(self.after, format, self.label)
+        return self.signer.sign(content, media_type(format), self.label) if self.signer else content
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,10 @@ class MakeupStudio:
 
         return self._charts.get(key, draw)
 
+    def user(self, user_id: str) -> Profile:
+        """A stored user. Raises NotFound."""
+        return self._store.get_user(user_id)
+
     def tone_of(self, user_id: str | None) -> Monk | None:
         """The skin tone that a user stated. Raises NotFound."""
         return self._store.get_user(user_id).traits.skin_tone if user_id is not None else None
@@ -217,13 +229,8 @@ class MakeupStudio:
         strengths = request.strengths(look)
         painted = apply(opened.photo, opened.face, look, strengths)
         label = Label(source).after(opened.label)
-        kind = media_type(request.format)
-        content = encode(painted, request.format, label)
-        if self._signer is not None:
-            content = self._signer.sign(content, kind, label)
         height, width = painted.shape[:2]
         done = MadeUp(
-            media_type=kind,
             width=width,
             height=height,
             digital_source_type=label.uri,
@@ -234,7 +241,7 @@ class MakeupStudio:
             skin=skin,
             face=opened.found,
         )
-        return MadeUpPhoto(content, done)
+        return MadeUpPhoto(opened.photo, painted, done, label, self._signer)
 
     def _check_consent(self, user_id: str | None) -> None:
         if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):

@@ -34,7 +34,7 @@ def _file(value: Any, info: ValidationInfo) -> bytes:
 Upload = Annotated[bytes, PlainValidator(_file), WithJsonSchema({"type": "string", "format": "binary"})]
 """A file's bytes. In JSON it is the name of a file that came along."""
 
-Photo = Annotated[Upload, Field(repr=False, description="the photo's file: JPEG, PNG, WebP, ...; a still picture")]
+Photo = Annotated[Upload, Field(description="the photo's file: JPEG, PNG, WebP, ...; a still picture")]
 OwnPhoto = Annotated[Literal["own"], Field(description="states that the photo is the sender's, to be used like this")]
 Regions = Annotated[
     dict[Region, Share],
@@ -61,7 +61,7 @@ class Stated(Record):
 class PhotoRequest(Stated):
     """A photo, whose it is, and whom in it."""
 
-    photo: Photo
+    photo: Photo = Field(repr=False)
     photo_rights: OwnPhoto
     user_id: UserId | None = None
     face: Chosen | None = None
@@ -103,7 +103,7 @@ class ApplyRequest(PhotoRequest, Painting):
 class TransferRequest(PhotoRequest, Painting):
     """Ask for the look of another photo, read relative to that person's own skin and lips."""
 
-    reference: Photo
+    reference: Photo = Field(repr=False)
     reference_rights: Literal["own", "consented"] = Field(
         description="states that the reference is the sender's own, or that who is on it agreed to this use"
     )
@@ -113,7 +113,7 @@ class TransferRequest(PhotoRequest, Painting):
 class AdviseRequest(Stated):
     """Ask which looks suit a person: by a photo, by their own word, or both."""
 
-    photo: Photo | None = None
+    photo: Photo | None = Field(default=None, repr=False)
     photo_rights: OwnPhoto | None = Field(default=None, description="needed with a photo")
     face: Chosen | None = None
     user_id: Identifier | None = Field(default=None, description="a stored user: their traits and their taste count")
@@ -157,8 +157,7 @@ class Analysis(FaceAnalysis):
 class MadeUp(Record):
     """What was done to a photo, which was not stored, and what the result's file says of itself."""
 
-    media_type: Literal["image/png", "image/webp", "image/jpeg"]
-    width: int
+    width: int = Field(description="of the photo, upright, and of the result, in pixels")
     height: int
     generated: Literal[True] = Field(default=True, description="label it so wherever shown")
     label: str = Field(default=WORDS, description="what the file's metadata says for people")
@@ -174,6 +173,7 @@ class MadeUp(Record):
 class MadeUpAnswer(MadeUp):
     """The same with the picture in it; with `Accept: image/*` the picture comes alone."""
 
+    media_type: Literal["image/png", "image/webp", "image/jpeg"]
     picture: str = Field(description="the file as base64", json_schema_extra={"contentEncoding": "base64"})
 
 

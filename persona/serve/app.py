@@ -10,6 +10,7 @@ from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
 from persona.serve.makeup import makeup
+from persona.serve.makeup_page import page as makeup_page
 from persona.serve.pictures import pictures
 from persona.serve.service import Service
 from persona.serve.uploads import UploadRequest
@@ -29,7 +30,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     security.protect(app, settings.home)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, makeup, pictures, health, gallery):
+    for blueprint in (api, makeup, pictures, health, gallery, makeup_page):
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()

@@ -27,6 +27,7 @@ from persona.recommend.makeup_types import (
     Strength,
     TransferRequest,
 )
+from persona.recommend.provenance import Format, media_type
 from persona.serve import strict
 from persona.serve.api import UserPath
 from persona.serve.service import service
@@ -92,7 +93,7 @@ def apply_makeup(wanted: ApplyRequest) -> Response:
     The photo is not stored. Outside the makeup every pixel of a png or webp is as it was; EXIF does not come back. The
     file says in its metadata that a model helped. With `Accept: image/*` the picture comes alone.
     """
-    return _made_up(service().recommender.makeup.apply(wanted))
+    return _made_up(service().recommender.makeup.apply(wanted), wanted.format)
 
 
 @makeup.post("/makeup/transfer")
@@ -104,7 +105,7 @@ def transfer_makeup(wanted: TransferRequest) -> Response:
     The look is read relative to that person's own skin and lips, and comes back as a description that can be edited
     and sent to `/v1/makeup/apply`. Neither photo is stored.
     """
-    return _made_up(service().recommender.makeup.transfer(wanted))
+    return _made_up(service().recommender.makeup.transfer(wanted), wanted.format)
 
 
 @makeup.post("/makeup/advise")
@@ -200,15 +201,15 @@ def _charts(query: LooksQuery) -> str:
     return f"{address}{'&' if said else '?'}look={{}}"
 
 
-def _made_up(result: MadeUpPhoto) -> Response:
+def _made_up(result: MadeUpPhoto, format: Format) -> Response:
     """JSON with the picture in it, or the picture alone where that is asked for."""
-    kind = result.done.media_type
+    kind, content = media_type(format), result.file(format)
     if request.accept_mimetypes.best_match(["application/json", kind]) == kind:
-        answer = Response(result.content, mimetype=kind)
-        answer.headers["Content-Disposition"] = f'attachment; filename="made-up.{kind.removeprefix("image/")}"'
+        answer = Response(content, mimetype=kind)
+        answer.headers["Content-Disposition"] = f'attachment; filename="made-up.{format}"'
     else:
-        picture = base64.b64encode(result.content).decode()
-        answer = _json(MadeUpAnswer(**dict(result.done), picture=picture))
+        stated = {**dict(result.done), "media_type": kind, "picture": base64.b64encode(content).decode()}
+        answer = _json(MadeUpAnswer.model_validate(stated))
     answer.headers["Vary"] = "Accept"
     answer.headers["Cache-Control"] = "no-store"
     return answer

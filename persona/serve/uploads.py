@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Request, abort
 from pydantic import BaseModel
 
+
 from persona.errors import BadInput
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MAX_UPLOAD = 16 * 1024 * 1024  # bytes of a body with photos; every other body is bounded by security.MAX_BODY
 MOST_PARTS = 64
@@ -25,19 +29,14 @@ def takes_photos(path: str) -> bool:
 class UploadRequest(Request):
     """A request whose files never touch a disk: werkzeug's own would write large ones to a temporary file."""
 
-    max_form_parts = MOST_PARTS
+    def __init__(self, environ: WSGIEnvironment, *more: Any, **named: Any) -> None:
+        super().__init__(environ, *more, **named)
+        self.max_form_parts = MOST_PARTS
+        if takes_photos(self.path):
+            self.max_content_length = MAX_UPLOAD  # checked before the body is read, and while it is
 
     def _get_file_stream(self, *sizes: Any, **names: Any) -> BytesIO:  # type: ignore[override]
         return BytesIO()
-
-    @property
-    def max_content_length(self) -> int | None:
-        """Bytes of a body, checked before and while it is read."""
-        return MAX_UPLOAD if takes_photos(self.path) else super().max_content_length
-
-    @max_content_length.setter
-    def max_content_length(self, value: int | None) -> None:
-        super(UploadRequest, type(self)).max_content_length.fset(self, value)
 
 
 def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, bytes]]:
