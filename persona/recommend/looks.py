@@ -1,99 +1,58 @@
-"""Looks to choose from: those that ship, in the shades for a skin, those of the store, and what users saved.
-
-A saved look is an item that belongs to its user and is erased with them. It says nothing of the face that wore it.
-"""
+"""The named looks as items of the store, each with its picture on the face chart."""
 
 from __future__ import annotations
 
-from uuid import uuid4
+import numpy as np
 
-from persona.errors import BadInput, NotFound
-from persona.makeup.analysis import Monk
-from persona.makeup.look import Lab, Look
-from persona.makeup.named import named_looks
-from persona.recommend.makeup_types import ListedLook
-from persona.store import Store
-from persona.store.records import Item, Rights
+from persona.catalog.colour import colour_name
+from persona.catalog.pictures import Bytes, Pictures
+from persona.makeup.named import NamedLook, named_looks
+from persona.makeup.showing import draw_look
+from persona.store import ImportReport, Item, Rights, Store
 
-MOST_SAVED = 200  # looks of one user
-USUAL_TONE: Monk = 5  # where nobody said a tone
-_RIGHTS = Rights(licence="private", source="saved by its user")
+MONK = 5  # that an item's look and picture are for; `named_look(item.id).on(monk)` gives any other
+SIDE = 384  # pixels of the picture
+RIGHTS = Rights(licence="Apache-2.0", source="drawn by persona on its own face chart", generated=True)
 
 
-class Looks:
-    """The looks of a store, and those that ship, which need not be in it."""
+def import_looks(store: Store, pictures: Pictures, *, anew: bool = True) -> ImportReport:
+    """Store the named looks; those that are there already are drawn again, or left as they are unless anew.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Of a look whose picture changed, the picture before is removed where nothing else refers to it.
+    """
+    report, known = ImportReport(), {item.id: item for item in store.looks()}
+    for named in named_looks():
+        before = known.get(named.id)
+        old = before.picture if before is not None else None
+        report.read += 1
+        report.added += before is None
+        report.updated_or_duplicate += before is not None
+        if not anew and old and old in pictures and before == look_item(named, old):
+            continue
+        store.put_items([look_item(named, pictures.put(_opaque(draw_look(named, "oval", MONK, SIDE))))])
+        if old and store.item_of_picture(old) is None and store.generation_of_picture(old) is None:
+            pictures.remove(old)
+    return report
 
-    def find(self, look_id: str, user_id: str | None = None, tone: Monk | None = None, skin: Lab | None = None) -> Look:
-        """A look by its id: one that ships, in the shades for this skin, one of the store, or one that this user saved.
 
-        tone: of the Monk scale; skin: measured colour, CIELAB. Raises NotFound.
-        """
-        found = next((look for name, look, _ in self._all(user_id, tone, skin) if name == look_id), None)
-        if found is None:
-            whose = f" and user {user_id!r} saved none" if user_id else "; a saved one is found with its user_id"
-            raise NotFound(f"look_id: there is no look {look_id!r}{whose}: see /v1/makeup/looks")
-        return found
+def look_item(named: NamedLook, picture: str | None) -> Item:
+    """A named look as an item. picture: the sha256 of its picture."""
+    look = named.on(MONK)
+    lips = look.on("lips") or look.products[-1]
+    return Item(
+        id=named.id,
+        domain="look",
+        category=named.occasions[0],
+        title=named.title,
+        picture=picture,
+        lab=lips.lab,
+        colour=colour_name(lips.lab),
+        style=named.style,
+        seasons=named.seasons,
+        rights=RIGHTS,
+        look=look.model_dump(mode="json"),
+    )
 
-    def shared(self, tone: Monk | None = None, skin: Lab | None = None) -> list[tuple[str, Look]]:
-        """The looks that are everybody's, in the shades for this skin where they have such."""
-        return [(name, look) for name, look, saved in self._all(None, tone, skin) if not saved]
 
-    def listed(self, user_id: str | None, tone: Monk | None, chart: str) -> tuple[ListedLook, ...]:
-        """Every look that this user may choose, their own first. chart: its picture's address, with {} for its id.
-
-        Raises NotFound for an unknown user.
-        """
-        return tuple(
-            ListedLook(
-                look_id=name,
-                title=look.title,
-                saved=saved,
-                occasions=look.occasions,
-                seasons=look.seasons,
-                look=look,
-                chart=chart.format(name),
-            )
-            for name, look, saved in self._all(user_id, tone)
-        )
-
-    def save(self, user_id: str, look: Look) -> str:
-        """Keep a look for a user; its id. Raises NotFound for an unknown user, BadInput where they have too many."""
-        saved = [name for name, _, own in self._all(user_id) if own]
-        if len(saved) >= MOST_SAVED:
-            raise BadInput("products", f"user {user_id!r} has saved {MOST_SAVED} looks, the most that are kept")
-        item = Item.model_validate(
-            {
-                "id": f"saved-{uuid4().hex}",
-                "domain": "look",
-                "category": look.occasions[0] if look.occasions else "everyday",
-                "title": look.title,
-                "look": look.model_dump(mode="json"),
-                "seasons": look.seasons,
-                "owner": user_id,
-                "rights": _RIGHTS,
-            }
-        )
-        self._store.put_items([item])
-        return item.id
-
-    def delete(self, user_id: str, look_id: str) -> None:
-        """Forget a look that a user saved. Raises NotFound."""
-        if not any(name == look_id and own for name, _, own in self._all(user_id)):
-            raise NotFound(f"look_id: user {user_id!r} saved no look {look_id!r}: see /v1/users/{user_id}/looks")
-        self._store.delete_items([look_id])
-
-    def _all(
-        self, user_id: str | None, tone: Monk | None = None, skin: Lab | None = None
-    ) -> list[tuple[str, Look, bool]]:
-        """Id, look and whether this user saved it: the user's own first."""
-        if user_id is not None:
-            self._store.get_user(user_id)
-        shipped = [(one.id, one.on(tone or USUAL_TONE, skin), False) for one in named_looks()]
-        known = {name for name, _, _ in shipped}
-        items = [item for item in self._store.looks(user_id) if item.id not in known]
-        stored = [(item.id, Look.model_validate(item.look), item.owner is not None) for item in items]
-        own = [one for one in stored if one[2]]
-        return own + shipped + [one for one in stored if not one[2]]
+def _opaque(rgb: Bytes) -> Bytes:
+    return np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])

@@ -27,7 +27,7 @@ from persona.makeup.quality import check
 from persona.makeup.render import apply
 from persona.makeup.skin import read_skin
 from persona.recommend.credentials import Signer
-from persona.recommend.looks import USUAL_TONE, Looks
+from persona.recommend.lookbook import USUAL_TONE, Lookbook
 from persona.recommend.makeup_types import (
     AdviceAnswer,
     AdviseRequest,
@@ -87,7 +87,7 @@ class MakeupStudio:
     """
 
     def __init__(self, store: Store, signer: Signer | None = None, detector: LandmarkDetector | None = None) -> None:
-        self.looks = Looks(store)
+        self.looks = Lookbook(store)
         self._store, self._signer, self._detector = store, signer, detector
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._charts: Memo[tuple[Look, Shape, Monk, int, str], bytes] = Memo(KEPT_CHARTS)

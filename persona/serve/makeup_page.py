@@ -23,7 +23,7 @@ from persona.makeup.monk import MONK
 from persona.makeup.face import Bytes
 from persona.makeup.look import REGIONS, Look
 from persona.makeup.photo import open_photo
-from persona.recommend.looks import USUAL_TONE
+from persona.recommend.lookbook import USUAL_TONE
 from persona.recommend.makeup import MOST_PIXELS, USUAL_SHAPE, MadeUpPhoto, MakeupStudio
 from persona.recommend.makeup_types import (
     AdviceAnswer,
