@@ -81,9 +81,8 @@ class Lookbook:
 
     def delete(self, user_id: str, look_id: str) -> None:
         """Forget a look that a user saved. Raises NotFound."""
-        if not any(name == look_id and own for name, _, own in self._all(user_id)):
-            raise NotFound(f"look_id: user {user_id!r} saved no look {look_id!r}: see /v1/users/{user_id}/looks")
-        self._store.delete_items([look_id])
+        self._store.get_user(user_id)
+        self._store.delete_look(look_id, user_id)
 
     def _all(
         self, user_id: str | None, tone: Monk | None = None, skin: Lab | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from apiflask import APIFlask
@@ -140,25 +141,39 @@ def _limits(schema: Json) -> str:
 
 
 def _plain_names(spec: Json) -> Json:
-    """Components named `Parent.Child`, one for each parent, become one `Child`: they are the same model."""
+    """Components named `Parent.Child`, one for each parent, become one `Child` where they are the same model.
+
+    Of two models of one name the later is named after its parent as well.
+    """
     schemas = spec["components"]["schemas"]
-    for name in [name for name in schemas if "." in name]:
-        schemas.setdefault(name.rpartition(".")[2], schemas[name])
-        del schemas[name]
+    names: dict[str, str] = {}
+    kept: Json = {name: schema for name, schema in schemas.items() if "." not in name}
+    for full in [name for name in schemas if "." in name]:
+        parent, _, child = full.rpartition(".")
+        same = child not in kept or _unnamed(kept[child]) == _unnamed(schemas[full])
+        names[full] = child if same else f"{parent.replace('.', '')}{child}"
+        kept.setdefault(names[full], schemas[full])
+    spec["components"]["schemas"] = kept
 
     def plain(part: Any) -> Any:
         if isinstance(part, list):
             return [plain(one) for one in part]
         if not isinstance(part, dict):
             return part
-        return {key: _plain_reference(one) if key == "$ref" else plain(one) for key, one in part.items()}
+        return {key: _renamed(one, names) if key == "$ref" else plain(one) for key, one in part.items()}
 
     renamed: Json = plain(spec)
     return renamed
 
 
-def _plain_reference(reference: str) -> str:
-    return _PREFIX + reference.removeprefix(_PREFIX).rpartition(".")[2]
+def _renamed(reference: str, names: dict[str, str]) -> str:
+    full = reference.removeprefix(_PREFIX)
+    return _PREFIX + names.get(full, full)
+
+
+def _unnamed(schema: Json) -> str:
+    """A schema as text without the parents' names in its references."""
+    return re.sub(rf"({re.escape(_PREFIX)})[\w.]*\.(\w+)", r"\1\2", json.dumps(schema))
 
 
 def _problem_schemas() -> Json:
