@@ -336,7 +336,7 @@ def _brow(canvas: Canvas, shape: Shape, colours: Colours, sign: int, dice: np.ra
     low = smooth(points[[55, 65, 52, 53, 46] if sign < 0 else [285, 295, 282, 283, 276]], 100)
     high = smooth(points[[107, 66, 105, 63, 70] if sign < 0 else [336, 296, 334, 293, 300]], 100)
     tone = 0.75 * colours.hair + 0.25 * colours.dark(0.45)
-    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.34, 5.0)
+    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.44, 5.0)
     for shade, count in ((0.72, 110), (0.95, 110), (1.15, 70)):
         lines = []
         for _ in range(count):
