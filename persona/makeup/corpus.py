@@ -9,6 +9,8 @@ is not known here. A variation keeps the idea of its base and changes, all by th
 3. **Finish and placement.** Now and then another one that the region is worn with; a smoky lid has a smoky crease.
 4. **Products left out or added.** No lip liner without lips, no crease without lids, never neither lips nor eyes; what
    is added are EXTRAS in their usual colours.
+
+All of them are as on the middle skin; `persona.makeup.fitting` puts them on any other.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona.errors import BadInput
+from persona.makeup.fitting import MIDDLE
 from persona.makeup.look import PLACEMENTS, REGIONS, Finish, Lab, Look, Product, Region
+from persona.makeup.named import named_looks
 
 # by undertone (warm, cool, either): lid in lightness, chroma and hue; the crease is the same, darker
 EYES: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -34,14 +38,14 @@ _WORN: dict[Region, tuple[Finish, ...]] = {
     "lip_liner": ("matte", "satin"), "lips": ("matte", "satin", "gloss", "shimmer"),
 }  # fmt: skip
 EXTRAS: tuple[Product, ...] = (
-    Product(region="contour", lab=(45.0, 12.0, 20.0), opacity=0.3, finish="matte"),
-    Product(region="highlight", lab=(88.0, 4.0, 14.0), opacity=0.35, finish="shimmer"),
-    Product(region="cheeks", lab=(60.0, 32.0, 20.0), opacity=0.3, finish="satin"),
-    Product(region="brows", lab=(32.0, 7.0, 12.0), opacity=0.45, finish="matte"),
-    Product(region="crease", lab=(46.0, 12.0, 16.0), opacity=0.35, finish="matte"),
-    Product(region="lids", lab=(66.0, 14.0, 18.0), opacity=0.4, finish="satin"),
-    Product(region="liner", lab=(14.0, 1.0, 1.0), opacity=0.75, finish="satin"),
-    Product(region="lips", lab=(52.0, 32.0, 18.0), opacity=0.55, finish="satin"),
+    Product(region="contour", lab=(65.0, 6.5, 27.0), opacity=0.25, finish="matte"),
+    Product(region="highlight", lab=(87.0, 6.0, 26.0), opacity=0.3, finish="shimmer"),
+    Product(region="cheeks", lab=(57.0, 38.0, 20.0), opacity=0.25, finish="satin"),
+    Product(region="brows", lab=(25.0, 8.0, 11.0), opacity=0.4, finish="matte"),
+    Product(region="crease", lab=(47.0, 12.0, 20.0), opacity=0.35, finish="matte"),
+    Product(region="lids", lab=(78.0, 7.0, 27.0), opacity=0.4, finish="satin"),
+    Product(region="liner", lab=(10.0, 1.0, 2.0), opacity=0.75, finish="satin"),
+    Product(region="lips", lab=(55.0, 33.0, 20.0), opacity=0.5, finish="satin"),
 )
 REDS = (-45.0, 52.0)  # hues in degrees that lips and cheeks keep to: from purple to brick
 _MOUTH: tuple[Region, ...] = ("lips", "lip_liner", "cheeks")
@@ -69,14 +73,18 @@ DEFAULT = Variety()
 
 
 def variations(bases: Sequence[Look], count: int, seed: int = 0, variety: Variety = DEFAULT) -> list[Look]:
-    """So many looks, from each base in turn, each with its base's title, occasions and seasons.
+    """So many looks, number i from bases[i % len(bases)], whose title, occasions and seasons it has.
 
-    Number i depends on the base, the seed and i alone. Raises BadInput without a base that has products.
+    It depends on the base, the seed and i alone. Raises BadInput without a base, or for one without products.
     """
-    worn = [base for base in bases if base.products]
-    if not worn:
-        raise BadInput("looks", "there is none with a product to vary; name at least one")
-    return [_varied(worn[i % len(worn)], np.random.default_rng([seed, i]), variety) for i in range(count)]
+    if not bases or not all(base.products for base in bases):
+        raise BadInput("looks", "wanted at least one look, each with a product to vary")
+    return [_varied(bases[i % len(bases)], np.random.default_rng([seed, i]), variety) for i in range(count)]
+
+
+def named(count: int, seed: int = 0, variety: Variety = DEFAULT) -> list[Look]:
+    """The corpus: variations of the looks that ship, on the middle skin."""
+    return variations([look.on(MIDDLE) for look in named_looks()], count, seed, variety)
 
 
 def _varied(base: Look, rng: np.random.Generator, variety: Variety) -> Look:

@@ -24,15 +24,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from persona.makeup.fitting import SKIN
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Look, Placement, Region
 from persona.makeup.render import Layers, layers_of
 from persona.taste.table import DIMENSIONS, Floats
 
 VERSION = "look-description@1"  # the `feature_version` of tables of looks: changes with the constants
 SLOTS: tuple[tuple[Region, Placement], ...] = tuple((region, place) for region in REGIONS for place in PLACEMENTS[region])
-_MIDDLE: dict[Region, tuple[float, float, float]] = {"brows": (38.0, 8.0, 13.0), "lips": (54.0, 26.0, 16.0)}
+_MIDDLE: dict[Region, tuple[float, float, float]] = {"brows": (32.0, 7.0, 12.0), "lips": (58.0, 24.0, 18.0)}
 _MIDDLE["lip_liner"] = _MIDDLE["lips"]
-_SKIN = (64.0, 14.0, 20.0)  # elsewhere: between the fifth and the sixth Monk tone
 _PLACES: tuple[dict[tuple[Region, Placement], float], ...] = (
     {("liner", "wing"): 1.0},
     {("cheeks", "lifted"): 0.5, ("cheeks", "draped"): 1.0},
@@ -85,7 +85,7 @@ def seen(drawn: Drawn) -> Tensor:
     """What is seen of looks, (n, 64), before it is standardised; with gradients."""
     layers = drawn.layers
     cover = layers.opacity[..., None]
-    middle = torch.tensor([_MIDDLE.get(region, _SKIN) for region in REGIONS]).to(layers.lab)
+    middle = torch.tensor([_MIDDLE.get(region, SKIN) for region in REGIONS]).to(layers.lab)
     shine = layers.finish[..., [FINISHES.index("gloss"), FINISHES.index("shimmer")]]
     by_region = torch.cat([cover * (layers.lab - middle), cover, cover * shine], 2).flatten(1)
     where = drawn.places * layers.opacity[:, [REGIONS.index(region) for region, _ in SLOTS]]

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from persona import modelfolder
 from persona.errors import BadInput, OutOfDate
+from persona.gan.networks import LATENT
 from persona.makeup.description import SLOTS, VERSION, Drawn
 from persona.makeup.look import FINISHES, REGIONS, Look, Placement, Region
 from persona.makeup.render import Layers, look_of
 from persona.taste.table import DIMENSIONS, Floats
 
 KIND = "look-gan"
-LATENT = 16  # length of z
+
 NOISE = 0.4  # deviation of what is added to conditions, in training and in drawing
 LEAST = 0.03  # opacity of the faintest product
 _PARTS = (3, 1, 1, len(FINISHES))  # of a region: lab, opacity, presence, finish
@@ -35,7 +36,7 @@ _BY_REGION = [[slot for slot, (of, _) in enumerate(SLOTS) if of == region] for r
 
 
 class LookNetwork(nn.Module):
-    """(z (n, 16), condition (n, 64)) to n looks. middle, spread: (R, 3), pigments of the corpus, where it begins."""
+    """(z (n, 64), condition (n, 64)) to n looks. middle, spread: (R, 3), pigments of the corpus, where it begins."""
 
     middle: Tensor
     spread: Tensor

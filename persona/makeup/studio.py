@@ -19,6 +19,7 @@ from persona.makeup.analysis import Shape
 from persona.makeup.chart import draw_chart
 from persona.makeup.description import SLOTS, Drawn
 from persona.makeup.face import Box, Face
+from persona.makeup.fitting import follow, skin_of
 from persona.makeup.look import REGIONS
 from persona.makeup.regions import face_box, masks_of
 from persona.makeup.render import render
@@ -30,19 +31,22 @@ _DRAWN = 512  # pixels at which charts are drawn before they are cropped and mad
 
 @dataclass(frozen=True)
 class Studio:
-    """pictures: float32 (charts, 3, side, side) from 0 to 1; masks: (charts, 21, side, side) by SLOTS, 0 to 1.
+    """pictures: float32 (charts, 3, side, side) from 0 to 1; masks: (charts, 21, side, side) by SLOTS, 0 to 1; skins:
+    (charts, 3), CIELAB.
 
     Chart number k is of shape k // tones and tone k % tones.
     """
 
     pictures: Tensor
     masks: Tensor
+    skins: Tensor
 
     @classmethod
     def open(cls, side: int, shapes: Sequence[Shape] = SHAPES, tones: Sequence[int] = TONES) -> Studio:
         """Charts of these shapes and Monk tones at this side in pixels. Some seconds for all fifty."""
         made = [_cropped(shape, tone, side) for shape in shapes for tone in tones]
-        return cls(torch.stack([picture for picture, _ in made]), torch.stack([masks for _, masks in made]))
+        skins = torch.tensor([skin_of(tone) for _ in shapes for tone in tones])
+        return cls(torch.stack([picture for picture, _ in made]), torch.stack([masks for _, masks in made]), skins)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -54,14 +58,16 @@ class Studio:
 
     def to(self, device: torch.device | str) -> Studio:
         """The same on a device."""
-        return Studio(self.pictures.to(device), self.masks.to(device))
+        return Studio(self.pictures.to(device), self.masks.to(device), self.skins.to(device))
 
     def paint(self, charts: Tensor, drawn: Drawn) -> Tensor:
         """Looks on charts, int64 (n,): sRGB (n, 3, side, side) from 0 to 1, with gradients to the looks.
 
-        A product between two placements (soft weights) lies as a mixture of both.
+        They follow the chart's skin (`persona.makeup.fitting`). A product between two placements (soft weights) lies as
+        a mixture of both.
         """
-        return render(self.pictures[charts], self.laid(charts, drawn.places), drawn.layers)
+        layers = follow(drawn.layers, self.skins[charts])
+        return render(self.pictures[charts], self.laid(charts, drawn.places), layers)
 
     def laid(self, charts: Tensor, places: Tensor) -> Tensor:
         """Masks (n, R, side, side) from weights of placements (n, 21)."""
