@@ -1,9 +1,10 @@
 """The thirty looks that ship, on any skin: `looks.json` says what they are, this how they follow the wearer's skin.
 
-A colour there is one of three. `hex`: the same on everybody, as a red lipstick is. `by_depth`: three colours, for light,
-medium and deep skin (Monk 2, 5 and 8), between which the wearer's is interpolated in CIELAB: blush, nude lips, brows,
-highlighter. `of_skin`: the wearer's own skin and so much more lightness, a and b: foundation ([0, 0, 0], so that it
-evens and never lightens) and contour, whose darkening shrinks with the lightness that the skin has to give.
+A colour there is one of three. `hex`: the same on everybody, as a red lipstick is. `by_depth`: three colours, for
+light, medium and deep skin (Monk 2, 5 and 8), between which the wearer's is interpolated in CIELAB, and beyond which it
+deepens by half as much as the skin does: blush, nude lips, brows, highlighter. `of_skin`: the wearer's own skin and so
+much more lightness, a and b: foundation ([0, 0, 0], so that it evens and never lightens) and contour, whose darkening
+shrinks with the lightness that the skin has to give.
 """
 
 from __future__ import annotations
@@ -54,11 +55,17 @@ class Shade(Record):
             return lab_of_hex(self.hex)
         if self.by_depth is not None:
             labs = np.array([lab_of_hex(one) for one in self.by_depth])
-            return tuple(round(float(np.interp(monk, _DEPTHS, labs[:, part])), 3) for part in range(3))
+            lightness, a, b = (float(np.interp(monk, _DEPTHS, labs[:, part])) for part in range(3))
+            deeper = 0.5 * max(0.0, _lightness(_DEPTHS[-1]) - _lightness(monk))
+            return round(max(lightness - deeper, min(lightness, 4.0)), 3), round(a, 3), round(b, 3)
         lightness, a, b = self.of_skin or (0.0, 0.0, 0.0)
         room = min(1.0, skin[0] / _ENOUGH_LIGHT) if lightness < 0 else 1.0
         moved = np.array(skin) + np.array([lightness, a, b]) * room
         return tuple(np.clip(moved, (0, -128, -128), (100, 128, 128)).round(3).tolist())
+
+
+def _lightness(monk: int) -> float:
+    return lab_of_hex(MONK[monk - 1])[0]
 
 
 class NamedLook(Record):

@@ -167,11 +167,15 @@ class Canvas:
         if window is None:
             return mask
         rows, columns = window
-        drawn = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+        sigma = feather * self.unit
+        finer = int(np.clip(np.ceil(2 / max(sigma, _SHARP)), 1, 8))  # filling counts every pixel that an edge touches
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        drawn = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
         corner = np.array([columns.start, rows.start], np.float32)
         for outline in outlines:
-            cv2.fillPoly(drawn, [_fixed(outline - corner)], (255,), cv2.LINE_AA, _SUBPIXEL)
-        sigma = feather * self.unit
+            cv2.fillPoly(drawn, [_fixed((outline - corner + 0.5) * finer - 0.5)], (255,), cv2.LINE_AA, _SUBPIXEL)
+        if finer > 1:
+            drawn = np.asarray(cv2.resize(drawn, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         if sigma > _SHARP:
             drawn = np.asarray(cv2.GaussianBlur(drawn, (0, 0), sigma), np.uint8)
         mask[rows, columns] = drawn * np.float32(1 / 255)
@@ -318,7 +322,7 @@ def _liner(canvas: Canvas, placement: Placement) -> Floats:
             drawn = canvas.stroke(line, (0.03, 0.032, 0.03, 0.024, 0.014), 0.006)
         mask = np.maximum(mask, drawn)
     inner = canvas.polygons([canvas.curve(side.above, side.below[::-1]) for side in _SIDES], 0)
-    return mask * (1 - inner * (1 - 0.35 * (mask > 0)))
+    return mask * (1 - np.float32(0.65) * inner)
 
 
 def _brows(canvas: Canvas, placement: Placement) -> Floats:

@@ -32,7 +32,7 @@ _SMALL = 1e-3  # a mask that is less is nothing
 _LIGHT = torch.tensor([0.7, 1.0, 1.5, 1.15])
 _SHADE = torch.tensor([0.95, 1.0, 1.05, 1.0])
 _GLOW = torch.tensor([0.0, 0.0, 14.0, 7.0])  # lightness added where the region is at its lightest
-_SPARKLE = torch.tensor([0.0, 0.0, 0.0, 9.0])  # lightness of single glitter grains
+_SPARKLE = torch.tensor([0.0, 0.0, 0.0, 14.0])  # lightness of single glitter grains
 _TILE = 64  # side of the pattern of glitter grains
 
 
@@ -219,7 +219,7 @@ def apply(
     result = photo.copy()
     if not look.products or right <= left or bottom <= top:
         return result
-    crop = np.ascontiguousarray(photo[top:bottom, left:right])
+    crop = photo[top:bottom, left:right].copy()
     scale = min(1.0, _WORKING / max(crop.shape[:2]))
     small = crop if scale == 1 else _resized(crop, (round(crop.shape[0] * scale), round(crop.shape[1] * scale)))
     masks = masks_of(face.moved(box, scale), (small.shape[0], small.shape[1]), placements_of(look), small)
