@@ -7,26 +7,33 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from persona.errors import BadInput, OutOfDate, PersonaError
 from persona.makeup.advice import advise
-from persona.makeup.analysis import FaceAnalysis, FaceShape, Monk, Shape, SkinTone, analyse
+from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, analyse
 from persona.makeup.chart import draw_chart
 from persona.makeup.detector import open_detector
 from persona.makeup.face import Bytes, Face, LandmarkDetector
-from persona.makeup.look import Look, Region
+from persona.makeup.look import REGIONS, Look
+from persona.makeup.lookgan import LookGenerator
+from persona.makeup.monk import monk_lab
 from persona.makeup.photo import open_photo
 from persona.makeup.products import ProductTable
-from persona.makeup.quality import check
+from persona.makeup.quality import check, counted
+from persona.makeup.read import LookReader
 from persona.makeup.render import apply
-from persona.makeup.skin import read_skin
-from persona.recommend.credentials import Signer
+from persona.makeup.shape import unread_shape
+from persona.makeup.skin import read_skin, unread
+from persona.makeup.transfer import transfer
+from persona.recommend.credentials import Signer, open_signer
+from persona.recommend.look_taste import LookTaste
 from persona.recommend.lookbook import USUAL_TONE, Lookbook
 from persona.recommend.makeup_types import (
     AdviceAnswer,
@@ -35,7 +42,10 @@ from persona.recommend.makeup_types import (
     AnalyzeRequest,
     ApplyRequest,
     FoundFace,
+    MadeLook,
+    MadeLooks,
     MadeUp,
+    MakeLooksRequest,
     Painting,
     PhotoRequest,
     SeveralFaces,
@@ -44,12 +54,17 @@ from persona.recommend.makeup_types import (
 )
 from persona.recommend.memo import Memo
 from persona.recommend.provenance import Format, Label, SourceType, encode, media_type, read_label
+from persona.recommend.seeds import derive
+from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import Profile, Traits
+from persona.taste.model import TasteModel
+from persona.taste.table import DIMENSIONS, ItemTable
 
 MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
 AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
 USUAL_SHAPE: Shape = "oval"
+READER, TASTE, GENERATOR = "look-reader", "taste-look", "look-gan"  # model folders
 KEPT_CHARTS = 512  # of some 20 KB
 
 
@@ -80,15 +95,44 @@ class _Opened:
     label: Label | None
 
 
-class MakeupStudio:
-    """Answers requests for makeup. Safe to share between threads.
+@dataclass(frozen=True)
+class MakeupModels:
+    """What a studio works with; None where it is not there.
 
-    detector: None to open this installation's own with the first photo. signer: None to leave results unsigned.
+    reader: of looks in photos; taste: over looks, and generator: of looks for a taste; signer: of results; detector: of
+    faces, where it is not this installation's own.
     """
 
-    def __init__(self, store: Store, signer: Signer | None = None, detector: LandmarkDetector | None = None) -> None:
+    reader: LookReader | None = None
+    taste: TasteModel | None = None
+    generator: LookGenerator | None = None
+    signer: Signer | None = None
+    detector: LandmarkDetector | None = None
+
+
+def open_models(settings: Settings) -> MakeupModels:
+    """Load what there is of the model folders, and the signer. Raises as `modelfolder.read` and `open_signer`."""
+    device, folder = settings.torch_device, settings.models
+    return MakeupModels(
+        reader=LookReader.load(folder / READER) if (folder / READER).exists() else None,
+        taste=TasteModel.load(folder / TASTE) if (folder / TASTE).exists() else None,
+        generator=LookGenerator.load(folder / GENERATOR, device) if (folder / GENERATOR).exists() else None,
+        signer=open_signer(settings),
+    )
+
+
+class MakeupStudio:
+    """Answers requests for makeup. Safe to share between threads."""
+
+    def __init__(
+        self, store: Store, models: MakeupModels | None = None, garments: Callable[[], ItemTable] | None = None
+    ) -> None:
+        """models: None to do without. garments: the catalogue's table, to which a taste in looks leans."""
         self.looks = Lookbook(store)
-        self._store, self._signer, self._detector = store, signer, detector
+        self._store, self._models = store, models or MakeupModels()
+        self._detector, taste = self._models.detector, self._models.taste
+        no_garments = ItemTable.of([], np.zeros((0, DIMENSIONS), np.float32), {}, "")
+        self._taste = taste and LookTaste(store, taste, self._models.generator, garments or (lambda: no_garments))
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._charts: Memo[tuple[Look, Shape, Monk, int, str], bytes] = Memo(KEPT_CHARTS)
 
@@ -105,7 +149,38 @@ class MakeupStudio:
                 skin = read_skin(opened.photo, opened.face, traits)
                 look = self.looks.find(request.look_id, request.user_id, *_tone_of(skin))
             assert look is not None  # the request has one of the two
-            return self._painted(opened, look, request, "algorithmicallyEnhanced", request.look_id, skin)
+            painted = apply(opened.photo, opened.face, look, request.strengths(look))
+            named = {"look_id": request.look_id, "skin": skin}
+            return self._result(opened, painted, look, request, "algorithmicallyEnhanced", **named)
+
+    def transfer(self, request: TransferRequest) -> MadeUpPhoto:
+        """Put the look of a reference on a photo. Raises as `apply`, and OutOfDate without the network that reads looks."""
+        if self._models.reader is None:
+            raise OutOfDate(f"{READER}: no such model folder in PERSONA_MODELS; run `persona train look-reader`")
+        with self._opened(request) as opened:
+            seen = self._open(request.reference, request.reference_face, "reference", "reference_face")
+            regions = [region for region in REGIONS if request.regions.get(region, 1.0) > 0]
+            strengths = {region: request.strength * request.regions.get(region, 1.0) for region in REGIONS}
+            photo, face = opened.photo, opened.face
+            painted, look = transfer(photo, face, seen.photo, seen.face, self._models.reader, strengths, regions)
+            return self._result(opened, painted, look, request, "compositeWithTrainedAlgorithmicMedia")
+
+    def made_for(self, request: MakeLooksRequest) -> MadeLooks:
+        """Looks made for one person by the look generator.
+
+        Raises NotFound for an unknown user, BadInput for an inline history on what does not exist, and OutOfDate where
+        the models are not there.
+        """
+        taste = self._need_taste()
+        tone = self._traits(request).skin_tone or USUAL_TONE
+        seed = request.seed if request.seed is not None else derive(request.user_id or "anybody", "looks")
+        person = request.user_id, request.profile, request.history
+        model, made = taste.made_for(*person, request.count, seed, request.occasion, monk_lab(tone))
+        looks = tuple(
+            MadeLook(look=one.look, occasion=one.category, seed=one.seed, condition_digest=one.digest, like=one.like)
+            for one in made
+        )
+        return MadeLooks(model=model, seed=seed, looks=looks)
 
     def analyze(self, request: AnalyzeRequest) -> Analysis:
         """Read skin tone and face shape of a photo; the person's own word first. Raises as `apply`."""
@@ -122,16 +197,19 @@ class MakeupStudio:
         traits = self._traits(request)
         products = ProductTable.read(request.products) if request.products is not None else None
         analysis, found = self._read(request, traits)
+        person = request.user_id, request.profile, request.history
+        liked = self._taste.scores(*person) if self._taste is not None else {}
         advice = advise(
             analysis,
             self.looks.shared(*_tone_of(analysis.skin)),
             occasion=request.occasion,
             season=request.season,
+            taste=liked,
             products=products,
             count=request.count,
         )
         return AdviceAnswer(
-            schemes=advice.schemes, uncertain=advice.uncertain, analysis=analysis, tasted=False, face=found
+            schemes=advice.schemes, uncertain=advice.uncertain, analysis=analysis, tasted=bool(liked), face=found
         )
 
     def chart(
@@ -201,13 +279,12 @@ class MakeupStudio:
         label = read_label(content)
         photo = open_photo(content, max_pixels=MOST_PIXELS, field=field)
         faces = self._detect(photo)
-        found = tuple(_found(number, face, photo) for number, face in enumerate(faces))
+        found = tuple(_found(number, face, photo) for number, face in enumerate(counted(faces), start=1))
         try:
             face = check(photo, faces, choose)
         except BadInput as error:
             raise _in_place(error, found, field, field_of_face) from None
-        place = next(number for number, one in enumerate(faces) if one is face)
-        return _Opened(photo, face, found[place], found, label)
+        return _Opened(photo, face, found[choose - 1 if choose else 0], found, label)
 
     def _detect(self, photo: Bytes) -> list[Face]:
         try:
@@ -217,31 +294,27 @@ class MakeupStudio:
         except PersonaError as error:
             raise OutOfDate(str(error)) from error
 
-    def _painted(
-        self,
-        opened: _Opened,
-        look: Look,
-        request: Painting,
-        source: SourceType,
-        look_id: str | None,
-        skin: SkinTone | None,
+    def _need_taste(self) -> LookTaste:
+        if self._taste is None:
+            raise OutOfDate(f"{TASTE}: no such model folder in PERSONA_MODELS; run `persona train taste --domain look`")
+        return self._taste
+
+    def _result(
+        self, opened: _Opened, painted: Bytes, look: Look, request: Painting, source: SourceType, **more: Any
     ) -> MadeUpPhoto:
-        strengths = request.strengths(look)
-        painted = apply(opened.photo, opened.face, look, strengths)
         label = Label(source).after(opened.label)
         height, width = painted.shape[:2]
         done = MadeUp(
             width=width,
             height=height,
             digital_source_type=label.uri,
-            signed=self._signer is not None,
+            signed=self._models.signer is not None,
             look=look,
-            look_id=look_id,
-            strengths=strengths,
-            skin=skin,
+            strengths=request.strengths(look),
             face=opened.found,
+            **more,
         )
-        return MadeUpPhoto(opened.photo, painted, done, label, self._signer)
+        return MadeUpPhoto(opened.photo, painted, done, label, self._models.signer)
 
     def _check_consent(self, user_id: str | None) -> None:
         if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):
@@ -261,8 +334,7 @@ def _in_place(error: BadInput, found: tuple[FoundFace, ...], photo: str, face: s
     """The same error with the names that the request has for it, and where the faces are if there are several."""
     message = str(error).removeprefix(f"{error.field}: ")
     if error.code == "several_faces":
-        places = "; ".join(f"{one.choose}: {one.box}" for one in found)
-        return SeveralFaces(face, f"{message} ({places})", found)
+        return SeveralFaces(face, message, found)
     field = {"photo": photo, "picture": photo, "face": face}.get(error.field, error.field)
     return BadInput(field, message, error.code)
 
@@ -274,18 +346,5 @@ def _tone_of(skin: SkinTone) -> tuple[Monk | None, tuple[float, float, float] | 
 
 
 def _stated(traits: Traits) -> FaceAnalysis:
-    """What a person says of themselves, as if it had been read."""
-    said = tuple(name for name, value in (("monk", traits.skin_tone), ("undertone", traits.undertone)) if value)
-    tone, shape = traits.skin_tone, traits.face_shape
-    skin = SkinTone(
-        monk=tone,
-        monk_range=(tone, tone) if tone else None,
-        undertone=traits.undertone,
-        ita=None,
-        lab=None,
-        certain=tone is not None,
-        why="" if tone else "no photo, and no tone was stated",
-        stated=said,
-    )
-    scores = {shape: 1.0} if shape else {}
-    return FaceAnalysis(skin=skin, shape=FaceShape(shape=shape, scores=scores, stated=shape is not None))
+    """What a person says of themselves, without a photo."""
+    return FaceAnalysis(skin=unread("there is no photo", traits), shape=unread_shape(traits))

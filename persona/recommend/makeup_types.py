@@ -12,8 +12,8 @@ from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, Underto
 from persona.makeup.face import Box
 from persona.makeup.look import Look, Region, Share
 from persona.recommend.provenance import WORDS, Format
-from persona.recommend.types import MOST_EVENTS, InlineEvent, InlineProfile
-from persona.store.records import Identifier, Occasion, Record, Season, Traits
+from persona.recommend.types import MOST_EVENTS, InlineEvent, InlineProfile, Seed
+from persona.store.records import Identifier, Occasion, Record, Season, Sha256, Traits
 
 MOST_FACES = 32  # that one may be chosen from
 MOST_SCHEMES = 10
@@ -41,7 +41,7 @@ Regions = Annotated[
     Field(description="strength of single regions, times `strength`; left out: 1", examples=[{"lips": 0.5}]),
 ]
 Strength = Annotated[float, Field(ge=0, le=1, description="0: the photo as it is; 1: all of the look")]
-Chosen = Annotated[int, Field(ge=0, lt=MOST_FACES, description="which of several faces: its `choose`, 0 the largest")]
+Chosen = Annotated[int, Field(ge=1, le=MOST_FACES, description="which of several faces, counted from the left")]
 UserId = Annotated[Identifier, Field(description="a stored user, who allows `photos`; null: nobody's, by statement")]
 
 
@@ -88,7 +88,9 @@ class Painting(Record):
 class ApplyRequest(PhotoRequest, Painting):
     """Ask for a look on a photo: a whole description, or one that ships or was saved."""
 
-    look: Look | None = Field(default=None, description="the look itself; or name one by `look_id`", examples=[RED_LIPS])
+    look: Look | None = Field(
+        default=None, description="the look itself; or name one by `look_id`", examples=[RED_LIPS]
+    )
     look_id: Identifier | None = Field(
         default=None, description="from `/v1/makeup/looks`: in the shades for this skin", examples=["look-classic-red"]
     )
@@ -110,26 +112,18 @@ class TransferRequest(PhotoRequest, Painting):
     reference_face: Chosen | None = None
 
 
-class AdviseRequest(Stated):
-    """Ask which looks suit a person: by a photo, by their own word, or both."""
+class PersonRequest(Stated):
+    """Whom something is for: a stored user, somebody who came with the request, or anybody."""
 
-    photo: Photo | None = Field(default=None, repr=False)
-    photo_rights: OwnPhoto | None = Field(default=None, description="needed with a photo")
-    face: Chosen | None = None
     user_id: Identifier | None = Field(default=None, description="a stored user: their traits and their taste count")
     profile: InlineProfile | None = Field(default=None, description="in place of `user_id`: somebody who is not stored")
     history: tuple[InlineEvent, ...] | None = Field(
-        default=None, max_length=MOST_EVENTS, description="with `profile`: what they did with looks"
+        default=None, max_length=MOST_EVENTS, description="with `profile`: what they did with looks and garments"
     )
     occasion: Occasion | None = None
-    season: Season | None = None
-    products: Upload | None = Field(
-        default=None, repr=False, description="csv of real products (id, name, region, colour): near ones are named"
-    )
-    count: Annotated[int, Field(ge=1, le=MOST_SCHEMES)] = Field(default=3, description="how many whole schemes")
 
     @model_validator(mode="after")
-    def _one_person(self) -> AdviseRequest:
+    def _one_person(self) -> PersonRequest:
         if self.user_id is not None and self.profile is not None:
             raise ValueError("send user_id or profile, not both")
         if self.history is not None and self.profile is None:
@@ -137,10 +131,51 @@ class AdviseRequest(Stated):
         return self
 
 
-class FoundFace(Record):
-    """A face in a photo. choose: sent as `face`, it means this one."""
+class MakeLooksRequest(PersonRequest):
+    """Ask for looks that a model makes for one person's taste."""
 
-    choose: Annotated[int, Field(ge=0)]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"user_id": "u1", "count": 4, "occasion": "evening"}]})
+
+    count: Annotated[int, Field(ge=1, le=16)] = 4
+    seed: Seed | None = Field(default=None, description="the same seed gives the same looks; left out: the user's own")
+
+
+class MadeLook(Record):
+    """A look that a model made for one person. Send it to `/v1/makeup/apply`, or save it."""
+
+    generated: Literal[True] = Field(default=True, description="label it so wherever shown")
+    look: Look
+    occasion: Occasion
+    seed: Seed
+    condition_digest: Sha256 = Field(description="sha256 of what it was made from")
+    like: tuple[Identifier, ...] = Field(description="ids of the looks that the person's taste is nearest to here")
+
+
+class MadeLooks(Record):
+    """Looks made for one person; nothing was stored."""
+
+    model: str = Field(examples=["look-gan@3f9a11c0de42"])
+    seed: Seed
+    looks: tuple[MadeLook, ...]
+
+
+class AdviseRequest(PersonRequest):
+    """Ask which looks suit a person: by a photo, by their own word, or both."""
+
+    photo: Photo | None = Field(default=None, repr=False)
+    photo_rights: OwnPhoto | None = Field(default=None, description="needed with a photo")
+    face: Chosen | None = None
+    season: Season | None = None
+    products: Upload | None = Field(
+        default=None, repr=False, description="csv of real products (id, name, region, colour): near ones are named"
+    )
+    count: Annotated[int, Field(ge=1, le=MOST_SCHEMES)] = Field(default=3, description="how many whole schemes")
+
+
+class FoundFace(Record):
+    """A face in a photo. choose: its number from the left; sent as `face`, it means this one."""
+
+    choose: Annotated[int, Field(ge=1)]
     box: Box = Field(description="left, top, right, bottom in pixels of the upright photo")
     confidence: Share
 
@@ -151,7 +186,7 @@ class Analysis(FaceAnalysis):
     width: int = Field(description="of the upright photo, in pixels")
     height: int
     face: FoundFace
-    faces: tuple[FoundFace, ...] = Field(description="all that were found, largest first")
+    faces: tuple[FoundFace, ...] = Field(description="all that may be meant, from the left")
 
 
 class MadeUp(Record):
@@ -183,7 +218,9 @@ class AdviceAnswer(Record):
     schemes: tuple[Scheme, ...]
     uncertain: tuple[str, ...]
     analysis: FaceAnalysis
-    tasted: bool = Field(description="the person's own taste counted; false: nothing is known of it, or no model is there")
+    tasted: bool = Field(
+        description="the person's own taste counted; false: nothing is known of it, or no model is there"
+    )
     face: FoundFace | None = Field(default=None, description="where a photo was sent")
 
 
@@ -196,7 +233,9 @@ class ListedLook(Record):
     occasions: tuple[Occasion, ...]
     seasons: tuple[Season, ...]
     look: Look = Field(description="in the shades for the stated skin tone")
-    chart: str = Field(description="where it is seen on a drawn face", examples=["/v1/makeup/chart?look=look-classic-red"])
+    chart: str = Field(
+        description="where it is seen on a drawn face", examples=["/v1/makeup/chart?look=look-classic-red"]
+    )
 
 
 class ListedLooks(Record):

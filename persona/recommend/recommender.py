@@ -20,10 +20,9 @@ from persona.gan.edit import walk
 from persona.gan.invert import Inverter
 from persona.gan.model import Code
 from persona.recommend.catalogue import Catalogue, load_catalogue
-from persona.recommend.credentials import open_signer
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
-from persona.recommend.makeup import MakeupStudio
+from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
@@ -70,15 +69,11 @@ class Recommender:
         generator: GarmentModel,
         inverter: Inverter | None = None,
         tally: Path | None = None,
-        makeup: MakeupStudio | None = None,
+        makeup: MakeupModels | None = None,
     ) -> None:
-        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them.
-
-        makeup: None for a studio that leaves its results unsigned.
-        """
+        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
-        self.makeup = makeup or MakeupStudio(store)
         self._visual, self._taste, self._generator = visual, taste, generator
         self._atelier = Atelier(generator, visual, taste, pictures, store)
         self._dresser = Dresser(self._atelier, pictures, store)
@@ -88,6 +83,7 @@ class Recommender:
         self._ledger = Ledger(store, taste.config.fusion, tally)
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
+        self.makeup = MakeupStudio(store, makeup, lambda: self.table)
 
     @classmethod
     def open(cls, settings: Settings) -> Recommender:
@@ -102,8 +98,10 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        makeup = MakeupStudio(store, open_signer(settings))
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup)
+        makeup = open_models(settings)
+        return cls(
+            store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup
+        )
 
     @property
     def table(self) -> ItemTable:

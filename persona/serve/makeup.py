@@ -21,7 +21,9 @@ from persona.recommend.makeup_types import (
     AnalyzeRequest,
     ApplyRequest,
     ListedLooks,
+    MadeLooks,
     MadeUpAnswer,
+    MakeLooksRequest,
     Painting,
     SavedLook,
     Strength,
@@ -142,6 +144,17 @@ def list_looks(query: LooksQuery) -> Response:
     studio = service().recommender.makeup
     looks = studio.looks.listed(query.user_id, query.tone or studio.tone_of(query.user_id), _charts(query))
     return _json(ListedLooks(looks=looks))
+
+
+@makeup.post("/makeup/looks")
+@makeup.input(MakeLooksRequest, arg_name="wanted", example={"user_id": "u1", "count": 4, "occasion": "evening"})
+@makeup.output(MadeLooks, description="the looks")
+def make_looks(wanted: MakeLooksRequest) -> Response:
+    """Have looks made for one person's taste
+
+    By a model that learnt from varied looks. Nothing is stored; a look that is liked can be saved.
+    """
+    return _json(service().recommender.makeup.made_for(wanted))
 
 
 @makeup.get("/makeup/chart")

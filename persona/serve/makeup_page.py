@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from persona.errors import BadInput, OutOfDate
-from persona.makeup.analysis import FaceAnalysis, Shape, Undertone
-from persona.makeup.monk import MONK
+from persona.makeup.analysis import Shape, Undertone
 from persona.makeup.face import Bytes
 from persona.makeup.look import REGIONS, Look
+from persona.makeup.monk import MONK
 from persona.makeup.photo import open_photo
 from persona.recommend.lookbook import USUAL_TONE
 from persona.recommend.makeup import MOST_PIXELS, USUAL_SHAPE, MadeUpPhoto, MakeupStudio

@@ -56,7 +56,9 @@ class Problem(Record):
     status: Annotated[int, Field(ge=400, le=599)] = Field(description="the HTTP status code")
     detail: str = Field(description="what happened and what to do", examples=["user 'u1': no such user"])
     code: str = Field(
-        default="", description="tells problems of one status apart, where programs may care", examples=["several_faces"]
+        default="",
+        description="tells problems of one status apart, where programs may care",
+        examples=["several_faces"],
     )
     errors: tuple[InvalidField, ...] = Field(default=(), description="each field that is wrong, where it is known")
     faces: tuple[FoundFace, ...] = Field(default=(), description="with `several_faces`: where they are, to choose one")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Request, abort
 from pydantic import BaseModel
 
-
 from persona.errors import BadInput
 
 if TYPE_CHECKING:

@@ -40,6 +40,7 @@ OPERATIONS = [
     ("post", "/v1/makeup/advise"),
     ("post", "/v1/makeup/analyze"),
     ("get", "/v1/makeup/looks"),
+    ("post", "/v1/makeup/looks"),
     ("get", "/v1/makeup/chart"),
     ("post", "/v1/users/{user_id}/looks"),
     ("get", "/v1/users/{user_id}/looks"),
