@@ -140,6 +140,13 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "gpu_pictures_per_s": None,
         "gpu_share_of_bf16_limit": None,
     },
+    "persona bench makeup": {
+        "render512_ms": _most(60),
+        "render12mp_ms": _most(400),
+        "masks512_ms": None,
+        "detect512_ms": None,
+        "detect12mp_ms": None,
+    },
     "persona bench serve": {
         "share_of_raw_generator": _least(0.85),
         "rank_requests_per_s": _least(1000),

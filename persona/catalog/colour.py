@@ -17,15 +17,15 @@ Bytes = NDArray[np.uint8]
 Lab = tuple[float, float, float]
 
 # IEC 61966-2-1, linear sRGB to XYZ; the white is its row sums, so that (255, 255, 255) is exactly L=100, a=b=0
-_TO_XYZ = np.array(
+SRGB_TO_XYZ = np.array(
     [
         [0.4123907993, 0.3575843394, 0.1804807884],
         [0.2126390059, 0.7151686788, 0.0721923154],
         [0.0193308187, 0.1191947798, 0.9505321522],
     ]
 )
-_WHITE = _TO_XYZ.sum(1)
-_FROM_XYZ = np.linalg.inv(_TO_XYZ)
+_WHITE = SRGB_TO_XYZ.sum(1)
+_FROM_XYZ = np.linalg.inv(SRGB_TO_XYZ)
 _EPSILON, _KAPPA = 216 / 24389, 24389 / 27
 
 SOLID = 0.9  # a pixel counts as garment from this alpha on: under it, the edge still mixes with the background
@@ -40,7 +40,7 @@ def srgb_to_lab(rgb: ArrayLike) -> Floats:
     """sRGB in 0..255, (..., 3), to CIELAB, (..., 3)."""
     encoded = np.asarray(rgb, np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    ratio = linear @ _TO_XYZ.T / _WHITE
+    ratio = linear @ SRGB_TO_XYZ.T / _WHITE
     f = np.where(ratio > _EPSILON, np.cbrt(ratio), (_KAPPA * ratio + 16) / 116)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)

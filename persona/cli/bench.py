@@ -56,6 +56,18 @@ def generate(model: str, as_json: bool, record: bool) -> None:
     publish("persona bench generate", *measure(model), as_json=as_json, record=record and model == SERVED)
 
 
+@bench.command(example="persona bench makeup --json")
+@AS_JSON
+@RECORD
+def makeup(as_json: bool, record: bool) -> None:
+    """Time to put a whole look on a photo, on one core, and beside it the time to find the face."""
+    from persona.makeup.bench import bench_makeup
+
+    values = bench_makeup()
+    unread = {key: "persona[face] is not installed" for key in ("detect512_ms", "detect12mp_ms") if key not in values}
+    publish("persona bench makeup", values, unread, as_json=as_json, record=record)
+
+
 @bench.command("import", example="persona bench import --json")
 @click.argument("source", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--pictures", type=click.IntRange(8, 10_000), default=120, show_default=True, help="How many to import.")

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TO_XYZ = torch.tensor(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
+from persona.catalog.colour import SRGB_TO_XYZ
+
+_TO_XYZ = torch.tensor(SRGB_TO_XYZ, dtype=torch.float32)
 _WHITE = _TO_XYZ.sum(1)
 _EPSILON, _KAPPA = 216 / 24389, 24389 / 27
 

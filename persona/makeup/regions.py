@@ -31,7 +31,9 @@ from persona.makeup.look import PLACEMENTS, Placement, Region
 Points = NDArray[np.float32]
 
 MARGIN = 0.45  # of the eye distance, around the landmarks: what a face crop holds
-_DRAWN = 120.0  # pixels between the eyes at which masks are drawn at most; larger ones are enlarged from there
+_DRAWN = 160.0  # pixels between the eyes at which masks are drawn at most; larger ones are enlarged from there
+_CLOSED = 0.02  # half the gap that landmarks leave between closed lips
+_SHARP = 0.25  # pixels: a feather of less is none
 _SUBPIXEL = 4  # bits of the polygons' coordinates
 
 
@@ -123,16 +125,22 @@ class Canvas:
 
     def __init__(self, face: Face, shape: tuple[int, int]) -> None:
         self.at, self.shape, self.unit = face.xy, shape, face.eye_distance
-        rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-        self._rows, self._columns = rows, columns
         self.up = self._upward()
         self.eyes = self.polygons([self.curve(s.above, s.below[::-1]) for s in _SIDES], 0.008)
-        self.opening = self.polygon(self.curve(LIPS_INNER, ()), 0.008)
+        self.opening = self._opening()
 
     def _upward(self) -> Points:
         """Unit vector from chin to forehead in the picture."""
         line = self.at[10] - self.at[152]
         return np.asarray(line / max(float(np.linalg.norm(line)), 1e-6), np.float32)
+
+    def _opening(self) -> Floats:
+        """The mouth: within the inner lips, less the gap that landmarks leave between lips that are closed."""
+        mask = self.polygon(self.curve(LIPS_INNER, ()), 0)
+        across = 2 * round(_CLOSED * self.unit) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))
+        opened = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), np.float32)
+        return self.soften(opened, 0.008)
 
     def mean(self, points: Iterable[int]) -> Points:
         """Centre of landmarks, (2,)."""
@@ -152,11 +160,33 @@ class Canvas:
         return self.polygons([outline], feather)
 
     def polygons(self, outlines: Sequence[Points], feather: float) -> Floats:
-        """Several filled outlines."""
-        mask = np.zeros(self.shape, np.uint8)
+        """Several filled outlines. Drawn in the window that holds them, since blurring costs by the pixel."""
+        mask = self.blank()
+        corners = np.concatenate(outlines)
+        window = self._window(corners.min(0), corners.max(0), 3 * feather * self.unit + 2)
+        if window is None:
+            return mask
+        rows, columns = window
+        sigma = feather * self.unit
+        finer = int(np.clip(np.ceil(2 / max(sigma, _SHARP)), 1, 8))  # filling counts every pixel that an edge touches
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        drawn = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
+        corner = np.array([columns.start, rows.start], np.float32)
         for outline in outlines:
-            cv2.fillPoly(mask, [_fixed(outline)], (255,), cv2.LINE_AA, _SUBPIXEL)
-        return self.soften(mask.astype(np.float32) / 255, feather)
+            cv2.fillPoly(drawn, [_fixed((outline - corner + 0.5) * finer - 0.5)], (255,), cv2.LINE_AA, _SUBPIXEL)
+        if finer > 1:
+            drawn = np.asarray(cv2.resize(drawn, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        if sigma > _SHARP:
+            drawn = np.asarray(cv2.GaussianBlur(drawn, (0, 0), sigma), np.uint8)
+        mask[rows, columns] = drawn * np.float32(1 / 255)
+        return mask
+
+    def _window(self, least: Points, most: Points, margin: float) -> tuple[slice, slice] | None:
+        """Rows and columns from least (x, y) to most, and a margin, as far as the picture has them; None: nothing."""
+        h, w = self.shape
+        left, top = (max(0, int(np.floor(v - margin))) for v in least)
+        right, bottom = (min(side, int(np.ceil(v + margin)) + 1) for v, side in zip(most, (w, h)))
+        return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
     def stroke(self, line: Points, widths: Sequence[float] | NDArray[np.float32], feather: float) -> Floats:
         """A line of varying width, given along it."""
@@ -169,16 +199,24 @@ class Canvas:
 
     def ellipse(self, centre: Points, along: Points, length: float, breadth: float) -> Floats:
         """A soft blot: a Gaussian of standard deviations length and breadth / 2, cut off where it is nothing."""
-        direction = along / max(float(np.linalg.norm(along)), 1e-6)
-        x, y = self._columns - centre[0], self._rows - centre[1]
-        u = (x * direction[0] + y * direction[1]) / (length * self.unit / 2)
-        v = (y * direction[0] - x * direction[1]) / (breadth * self.unit / 2)
-        return np.maximum(np.exp(-(u * u + v * v) / 2) - 0.03, 0, dtype=np.float32) / np.float32(0.97)
+        mask = self.blank()
+        reach = np.float32(1.35 * self.unit * max(length, breadth))  # 2.7 standard deviations: there it is cut off
+        window = self._window(centre, centre, float(reach))
+        if window is None:
+            return mask
+        rows, columns = window
+        y, x = np.ogrid[rows.start : rows.stop, columns.start : columns.stop]
+        x, y = (x - centre[0]).astype(np.float32), (y - centre[1]).astype(np.float32)
+        direction = _unit(along)
+        u = (x * direction[0] + y * direction[1]) / np.float32(length * self.unit / 2)
+        v = (y * direction[0] - x * direction[1]) / np.float32(breadth * self.unit / 2)
+        mask[window] = np.maximum(np.exp(-(u * u + v * v) / 2) - np.float32(0.03), 0) / np.float32(0.97)
+        return mask
 
     def soften(self, mask: Floats, feather: float) -> Floats:
         """Blur by `feather`."""
         sigma = feather * self.unit
-        return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma) if sigma > 0.25 else mask, np.float32)
+        return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma) if sigma > _SHARP else mask, np.float32)
 
     def within(self) -> Floats:
         """The face's oval, soft at its edge."""
@@ -271,9 +309,11 @@ def _liner(canvas: Canvas, placement: Placement) -> Floats:
         line = canvas.at[list(side.above)]
         line = line + canvas.up * (0.012 * canvas.unit)
         if placement == "wing":
-            tail = line[0] + _unit(canvas.at[side.below[0]] - canvas.at[side.below[3]]) * (0.2 * canvas.unit)
-            tail = tail + canvas.up * (0.07 * canvas.unit)
-            drawn = canvas.stroke(np.concatenate([tail[None], line]), (0.004, 0.05, 0.045, 0.035, 0.025, 0.01), 0.005)
+            outward = _unit(canvas.at[side.above[0]] - canvas.at[side.above[-1]])
+            tail = line[0] + (outward * 0.17 + canvas.up * 0.1) * canvas.unit
+            drawn = canvas.stroke(line[1:], (0.05, 0.045, 0.04, 0.03, 0.012), 0.005)
+            edge = np.stack([tail, line[2] + canvas.up * (0.03 * canvas.unit), line[3], line[1], line[0]])
+            drawn = np.maximum(drawn, canvas.polygon(edge, 0.005))
         elif placement == "smoky":
             under = canvas.at[list(side.below)] - canvas.up * (0.008 * canvas.unit)
             drawn = canvas.stroke(line, (0.07, 0.07, 0.06, 0.05, 0.03), 0.018)
@@ -282,7 +322,7 @@ def _liner(canvas: Canvas, placement: Placement) -> Floats:
             drawn = canvas.stroke(line, (0.03, 0.032, 0.03, 0.024, 0.014), 0.006)
         mask = np.maximum(mask, drawn)
     inner = canvas.polygons([canvas.curve(side.above, side.below[::-1]) for side in _SIDES], 0)
-    return mask * (1 - inner * (1 - 0.35 * (mask > 0)))
+    return mask * (1 - np.float32(0.65) * inner)
 
 
 def _brows(canvas: Canvas, placement: Placement) -> Floats:
@@ -338,6 +378,10 @@ def _highlight(canvas: Canvas, placement: Placement) -> Floats:
 
 
 def _skin(canvas: Canvas, placement: Placement) -> Floats:
+    outline = canvas.at[list(OVAL)]
+    height = (outline - canvas.mean(_FOREHEAD)) @ canvas.up / canvas.unit  # of each point above the forehead's middle
+    outline = outline + canvas.up * (np.clip(height, 0, 0.35)[:, None] * canvas.unit)  # landmarks end under the hair
+    whole = canvas.polygon(smooth(outline, closed=True), 0.03)
     brows = _brows(canvas, "natural")
     lips = canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0.012)
     nostrils = canvas.blank()
@@ -345,7 +389,7 @@ def _skin(canvas: Canvas, placement: Placement) -> Floats:
         wing, mid, base = (canvas.at[point] for point in side.nostril)
         centre = (wing + 1.5 * mid + 0.5 * base) / 3 + canvas.up * (0.02 * canvas.unit)
         nostrils = np.maximum(nostrils, canvas.ellipse(centre, base - wing, 0.1, 0.06))
-    return canvas.within() * (1 - brows) * (1 - lips) * (1 - np.clip(2 * nostrils, 0, 1))
+    return whole * (1 - brows) * (1 - lips) * (1 - np.clip(2 * nostrils, 0, 1))
 
 
 _PAINTERS: dict[Region, Callable[[Canvas, Placement], Floats]] = {
