@@ -104,7 +104,9 @@ def _varied(base: Look, rng: np.random.Generator, variety: Variety) -> Look:
 
 def _leave_out(products: dict[Region, Product], rng: np.random.Generator, variety: Variety) -> None:
     for region in list(products):
-        if rng.random() < variety.without and not (region in ("lips", "lids") and not {"lips", "lids"} <= set(products)):
+        if rng.random() < variety.without and not (
+            region in ("lips", "lids") and not {"lips", "lids"} <= set(products)
+        ):
             del products[region]
     for needed, region in (("lips", "lip_liner"), ("lids", "crease")):
         if needed not in products:
@@ -153,10 +155,9 @@ def _shade_eyes(products: dict[Region, Product], rng: np.random.Generator, varie
         if region in products:
             lab = moved(products[region].lab, hue=hue, lightness=lightness, chroma=float(np.exp(chroma)))
             products[region] = products[region].model_copy(update={"lab": lab})
-    if "liner" in products and rng.random() < variety.eyes / 3:  # in the colour of the eye, deep
-        if "lids" in products:
-            deep = moved(products["lids"].lab, lightness=-0.65 * products["lids"].lab[0], chroma=0.9)
-            products["liner"] = products["liner"].model_copy(update={"lab": deep})
+    if {"liner", "lids"} <= set(products) and rng.random() < variety.eyes / 3:  # in the colour of the eye, deep
+        deep = moved(products["lids"].lab, lightness=-0.65 * products["lids"].lab[0], chroma=0.9)
+        products["liner"] = products["liner"].model_copy(update={"lab": deep})
 
 
 def _change(rng: np.random.Generator, variety: Variety) -> tuple[float, float, float]:

@@ -30,7 +30,9 @@ from persona.makeup.render import Layers, layers_of
 from persona.taste.table import DIMENSIONS, Floats
 
 VERSION = "look-description@1"  # the `feature_version` of tables of looks: changes with the constants
-SLOTS: tuple[tuple[Region, Placement], ...] = tuple((region, place) for region in REGIONS for place in PLACEMENTS[region])
+SLOTS: tuple[tuple[Region, Placement], ...] = tuple(
+    (region, place) for region in REGIONS for place in PLACEMENTS[region]
+)
 _MIDDLE: dict[Region, tuple[float, float, float]] = {"brows": (32.0, 7.0, 12.0), "lips": (58.0, 24.0, 18.0)}
 _MIDDLE["lip_liner"] = _MIDDLE["lips"]
 _PLACES: tuple[dict[tuple[Region, Placement], float], ...] = (

@@ -1,4 +1,4 @@
-"""A look that was made for the middle skin, on somebody's own: looks of the corpus and generated ones follow the wearer.
+"""A look that was made for the middle skin, on somebody's own: looks of the corpus and generated ones follow it.
 
 Foundation and contour move with the skin altogether, so that foundation evens and never masks. Of the rest, lightness
 moves by SHARES of the skin's difference: what the named looks that ship do between light and deep skin, on the mean

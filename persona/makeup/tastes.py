@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, interest_modes
 from persona.taste.simulate import Simulator
 from persona.taste.table import FACET_NAMES, Floats, ItemTable
+from persona.taste.train import TrainSettings
 
 SHARED: tuple[Facet, ...] = ("colour", "style")  # facets that looks have too
 CARRIED = 0.6  # weight, at most, of what garments say of a taste in looks
@@ -94,6 +96,32 @@ def _leaning(facet: Facet, history: Sequence[HistoryEntry], garments: ItemTable)
         deviations = away / np.sqrt(expected * (1 - share) + 1)
         told[value] = round(CARRIED * float(np.clip(deviations / 3, -1, 1)), 3)
     return told
+
+
+def card(metrics: dict[str, Any], table: ItemTable, settings: TrainSettings) -> str:
+    """The model card of a taste model over looks."""
+    lines = "\n".join(f"| `{name}` | {value} |" for name, value in metrics.items())
+    return f"""# Taste over looks
+
+Preferences and history to a user vector, looks to item vectors (`persona.taste.model`, the same class and training as
+for garments): which looks a user is shown, and from which conditions looks are made for them.
+
+- **Trained on SIMULATED users**: {metrics["trained_on_simulated"]} of `persona.taste.simulate`, with the numbers of
+  `persona.makeup.tastes.SIMULATOR`, and {metrics["trained_on_stored"]} stored users who consented. All over
+  {len(table)} looks, the named ones and **designed** variations of them (`persona.makeup.corpus`), seen through
+  `{table.feature_version}`.
+- **Made** {metrics["date"]}: {settings.steps} steps of {settings.users} users, seed {settings.seed}.
+- **Reads** stated colours and styles, likes of looks, and nothing (then popularity decides). What somebody did with
+  garments is read as statements of the colours and styles that stand out there (`persona.makeup.tastes.leanings`).
+- **Limits.** Nobody's real taste in makeup is in it: the simulated users like colours, styles and directions of the
+  description at random, so who likes what, by age, skin or sex, is in no way learnt. The figures say how well the model
+  reads *them*. Train again on your own events before relying on it: `persona train taste --domain look`.
+- **Licence.** Apache-2.0, as the code.
+
+| figure | value |
+| --- | --- |
+{lines}
+"""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ class ItemTable:
 
     features: float32 (n, 64), content vectors of the visual network `feature_version`.
     codes: int64 (n, 4), per facet the value's position in `FACETS`, -1 unknown (as a look's category always is);
-    attributes: the same as positions in STATEMENTS. kind: int64 (n,), the category's position in KIND_NAMES. price: float32 (n,), nan unknown.
+    attributes: the same as positions in STATEMENTS. kind: int64 (n,), the category's position in KIND_NAMES.
+    price: float32 (n,), nan unknown.
     popularity: float32 (n,), weighted events of all users, 0 where none.
     """
 
