@@ -188,3 +188,10 @@ def _status(url: str, seconds: float) -> int:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
+
+
+def test_looks_are_there_from_the_start(demo: Demo) -> None:
+    with Store.open(demo.settings.url) as store:
+        looks = store.looks()
+    assert len(looks) == 30
+    assert all(look.rights.generated and look.picture for look in looks)
