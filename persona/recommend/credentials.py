@@ -1,4 +1,4 @@
-"""Content Credentials (C2PA): results signed with the operator's certificate, where one is set and `persona[c2pa]` is in.
+"""Content Credentials (C2PA): results signed with the operator's certificate, where one is set; needs `persona[c2pa]`.
 
 The manifest states what was done and holds nothing of the photo: no thumbnail, no ingredient. Nothing is looked up or
 sent: no timestamp authority is asked.

@@ -1,4 +1,4 @@
-"""Makeup as a service: a photo and a look in, the photo made up out; advice, analysis and transfer. Every door calls it.
+"""Makeup as a service: a photo and a look in, the photo made up out; advice, analysis, transfer. Every door calls it.
 
 A photo is opened, read, painted on and forgotten: it is in memory only, nowhere logged, and nothing of it is stored.
 """
@@ -29,8 +29,7 @@ from persona.makeup.products import ProductTable
 from persona.makeup.quality import check, counted
 from persona.makeup.read import LookReader
 from persona.makeup.render import apply
-from persona.makeup.shape import unread_shape
-from persona.makeup.skin import read_skin, unread
+from persona.makeup.skin import read_skin
 from persona.makeup.transfer import transfer
 from persona.recommend.credentials import Signer, open_signer
 from persona.recommend.look_taste import LookTaste
@@ -132,7 +131,8 @@ class MakeupStudio:
         self._store, self._models = store, models or MakeupModels()
         self._detector, taste = self._models.detector, self._models.taste
         no_garments = ItemTable.of([], np.zeros((0, DIMENSIONS), np.float32), {}, "")
-        self._taste = taste and LookTaste(store, taste, self._models.generator, garments or (lambda: no_garments))
+        leans_to = garments or (lambda: no_garments)
+        self._taste = None if taste is None else LookTaste(store, taste, self._models.generator, leans_to)
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._charts: Memo[tuple[Look, Shape, Monk, int, str], bytes] = Memo(KEPT_CHARTS)
 
@@ -154,7 +154,7 @@ class MakeupStudio:
             return self._result(opened, painted, look, request, "algorithmicallyEnhanced", **named)
 
     def transfer(self, request: TransferRequest) -> MadeUpPhoto:
-        """Put the look of a reference on a photo. Raises as `apply`, and OutOfDate without the network that reads looks."""
+        """Put the look of a reference on a photo. Raises as `apply`; OutOfDate without a reader."""
         if self._models.reader is None:
             raise OutOfDate(f"{READER}: no such model folder in PERSONA_MODELS; run `persona train look-reader`")
         with self._opened(request) as opened:
@@ -252,7 +252,7 @@ class MakeupStudio:
 
     def _read(self, request: AdviseRequest, traits: Traits) -> tuple[FaceAnalysis, FoundFace | None]:
         if request.photo is None:
-            return _stated(traits), None
+            return analyse(None, None, traits), None
         if request.photo_rights is None:
             raise BadInput("photo_rights", "is missing: state that the photo is yours to use like this", "no_consent")
         asked = AnalyzeRequest(
@@ -343,8 +343,3 @@ def _tone_of(skin: SkinTone) -> tuple[Monk | None, tuple[float, float, float] | 
     """What shades are chosen by: the tone, and the measured colour where the light allows to trust it."""
     tone = skin.monk if skin.monk is not None else (sum(skin.monk_range) // 2 if skin.monk_range else None)
     return tone, skin.lab if skin.certain else None
-
-
-def _stated(traits: Traits) -> FaceAnalysis:
-    """What a person says of themselves, without a photo."""
-    return FaceAnalysis(skin=unread("there is no photo", traits), shape=unread_shape(traits))

@@ -218,9 +218,7 @@ class AdviceAnswer(Record):
     schemes: tuple[Scheme, ...]
     uncertain: tuple[str, ...]
     analysis: FaceAnalysis
-    tasted: bool = Field(
-        description="the person's own taste counted; false: nothing is known of it, or no model is there"
-    )
+    tasted: bool = Field(description="the person's own taste counted; false: nothing is known of it")
     face: FoundFace | None = Field(default=None, description="where a photo was sent")
 
 
@@ -233,9 +231,7 @@ class ListedLook(Record):
     occasions: tuple[Occasion, ...]
     seasons: tuple[Season, ...]
     look: Look = Field(description="in the shades for the stated skin tone")
-    chart: str = Field(
-        description="where it is seen on a drawn face", examples=["/v1/makeup/chart?look=look-classic-red"]
-    )
+    chart: str = Field(description="where it is seen on a drawn face", examples=["/v1/makeup/chart?look=look-disco"])
 
 
 class ListedLooks(Record):

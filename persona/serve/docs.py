@@ -77,8 +77,8 @@ def exact(spec: Json) -> Json:
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
     order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "apply_makeup",
-             "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks", "draw_chart", "save_look", "saved_looks",
-             "delete_look", "picture"]  # fmt: skip
+             "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
+             "draw_chart", "save_look", "saved_looks", "delete_look", "picture"]  # fmt: skip
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()

@@ -1,4 +1,4 @@
-"""The API of makeup: photos in by multipart forms, made up photos, advice and analyses out; looks to choose and to keep."""
+"""The API of makeup: photos in by multipart forms, made-up photos, advice, analyses out; looks to choose and keep."""
 
 from __future__ import annotations
 

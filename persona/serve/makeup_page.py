@@ -165,7 +165,7 @@ def _photo(name: str) -> bytes:
 
 
 def _asked(choices: Choices) -> dict[str, Any]:
-    """A request's fields about the photo. The stored user is left out: the box that was ticked speaks for this photo."""
+    """A request's fields about the photo. A stored user is left out: the box that was ticked speaks for the photo."""
     if choices.user is not None and choices.user.consents.get("photos") is False:
         raise BadInput("user_id", f"{people.name_of(choices.user.id)} has refused the use of photos", "no_consent")
     if request.form.get("photo_rights") != "own":
@@ -296,5 +296,7 @@ def _page(studio: MakeupStudio, choices: Choices, shown: Shown, status: int = 20
 
 def _thumbnail(choices: Choices, look: ListedLook) -> str:
     said: dict[str, Any] = {"look": look.look_id, "shape": choices.shape or USUAL_SHAPE, "side": THUMBNAIL}
-    whose = {"user_id": choices.user.id} if look.saved and choices.user else {}
-    return url_for("makeup.draw_chart", **said, tone=choices.tone or USUAL_TONE, **whose)
+    said["tone"] = choices.tone or USUAL_TONE
+    if look.saved and choices.user:
+        said["user_id"] = choices.user.id
+    return url_for("makeup.draw_chart", **said)

@@ -34,7 +34,7 @@ class UploadRequest(Request):
         if takes_photos(self.path):
             self.max_content_length = MAX_UPLOAD  # checked before the body is read, and while it is
 
-    def _get_file_stream(self, *sizes: Any, **names: Any) -> BytesIO:  # type: ignore[override]
+    def _get_file_stream(self, *sizes: Any, **names: Any) -> BytesIO:
         return BytesIO()
 
 
