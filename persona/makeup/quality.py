@@ -1,4 +1,4 @@
-"""Whether makeup can be put on a photo: the one face meant, large, turned to the camera, lit, with eyes and lips to see.
+"""Whether makeup can be put on a photo: the face that is meant, large, frontal, lit, with eyes and lips to see.
 
 Every limit was set between what the shared portraits measure and what they measure turned, dimmed, with shut eyes or
 covered lips (tests/makeup/test_quality.py makes these). A drawn face with known landmarks needs no such check.
@@ -19,7 +19,7 @@ from persona.makeup.skin import PATCHES, closeup, inside, skin_patches
 
 SMALLEST = 40.0  # pixels between the eyes: lips are some ten pixels high then
 BYSTANDER = 0.3  # of the largest face: smaller ones are not counted
-MOST_YAW, MOST_PITCH, MOST_ROLL = 27.0, 32.0, 45.0  # degrees; the mesh reads a yaw of 35 as about 27
+MOST_YAW, MOST_PITCH, MOST_ROLL = 25.0, 32.0, 45.0  # degrees; the mesh reads a yaw of 20 as 15, one of 35 as 27
 SHUT = 0.165  # height of an eye's opening in its widths: .19 at least in open ones, .15 at most in shut ones
 DARK = 27.0  # L of the lightest parts of a face
 NOISY = 6.0  # standard deviation of L on smooth skin
@@ -133,7 +133,8 @@ def _refuse_turned(face: Face) -> None:
 
 def _refuse_dark(part: Bytes, face: Face, skin: list[NDArray[np.float64]]) -> None:
     eyes = inside(face, RIGHT_EYE, part.shape[:2]) | inside(face, LEFT_EYE, part.shape[:2])
-    lights = [np.quantile(srgb_to_lab(pixels)[:, 0], 0.9) for pixels in (*skin, part[eyes]) if len(pixels)]
+    patches = [*skin, part[eyes].astype(np.float64)]
+    lights = [float(np.quantile(srgb_to_lab(pixels)[:, 0], 0.9)) for pixels in patches if len(pixels)]
     if max(lights, default=0.0) < DARK:
         raise BadInput("photo", "it is too dark: send one taken in more light", "too_dark")
     if noise(part, face) > NOISY:
@@ -210,7 +211,7 @@ def _line(lightness: NDArray[np.float64], face: Face) -> float:
     return float(np.median(depths))
 
 
-def _cheeks_and_forehead(face: Face, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _cheeks_and_forehead(face: Face, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.any([inside(face, points, shape) for points in PATCHES], axis=0)
 
 

@@ -26,7 +26,9 @@ MEAN: Floats = np.array([0.1771, 0.0864, 135.53, -0.5662])
 DEVIATION: Floats = np.array([0.0406, 0.0466, 2.305, 0.0240])
 TEMPERATURE = 0.974
 
-PROTOTYPES: dict[Shape, tuple[float, float, float, float]] = {  # in deviations from the mean: length, taper, angle, chin
+PROTOTYPES: dict[
+    Shape, tuple[float, float, float, float]
+] = {  # in deviations from the mean: length, taper, angle, chin
     "oval": (0.4, 0.2, 0.3, 0.0),
     "round": (-1.1, 0.0, 0.4, 0.7),
     "square": (-0.4, -1.1, -1.1, 0.6),
