@@ -28,7 +28,7 @@ Matrix = NDArray[np.float32]  # (2, 3): from the photo's pixels to the crop's
 
 @dataclass(frozen=True)
 class Aligned:
-    """crop: uint8 (SIDE, SIDE, 3); face: its landmarks there; at: int64 (patches, POINTS) flat indices of its pixels."""
+    """crop: uint8 (SIDE, SIDE, 3); face: its landmarks there; at: int64 (patches, POINTS), flat indices into it."""
 
     crop: Bytes
     face: Face

@@ -76,8 +76,8 @@ def draw_lights(n: int, generator: torch.Generator) -> Light:
     return Light(
         warm=normal(0.13) * lit, tint=normal(0.035) * lit, exposure=normal(0.25) * lit,
         slope=normal(0.3) * lit, slope_warm=normal(0.06) * lit, angle=uniform(0, 6.2832), contrast=normal(0.1) * lit,
-        saturation=1 + normal(0.08) * lit, blur=uniform(-0.7, 0.9).clamp(min=0), noise=uniform(-0.012, 0.025).clamp(min=0),
-        jpeg=uniform(60, 140),
+        saturation=1 + normal(0.08) * lit, blur=uniform(-0.7, 0.9).clamp(min=0),
+        noise=uniform(-0.012, 0.025).clamp(min=0), jpeg=uniform(60, 140),
     )  # fmt: skip
 
 

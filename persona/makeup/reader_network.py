@@ -1,4 +1,4 @@
-"""The network that reads makeup: from colours measured at known points and an aligned crop, to a look and what it hides.
+"""The network that reads makeup: from colours measured at known points, and an aligned crop, to a look.
 
 First it says what the light did to the skin (three gains), takes that off every measured colour, and then reads the
 products and the bare face as differences from what was measured, so that what it must learn is small.

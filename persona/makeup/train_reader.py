@@ -39,13 +39,13 @@ class Plan:
     """poses: of each portrait. faces: made up at once, each then shown under so many lights (`uses`), as making them up
     takes longer than a step. The rate falls to nothing over `steps`."""
 
-    steps: int = 5000
+    steps: int = 1700
     batch: int = 32
-    rate: float = 1.2e-3
+    rate: float = 1.5e-3
     width: int = 256
-    poses: int = 6
+    poses: int = 4
     faces: int = 128
-    uses: int = 4
+    uses: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
