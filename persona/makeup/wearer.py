@@ -20,6 +20,10 @@ SHAPES: tuple[Shape, ...] = get_args(Shape)
 UNDERTONES: tuple[Undertone, ...] = get_args(Undertone)
 NEAR_EQUAL = 0.15  # between the two likeliest shapes: less is a face between the two
 OTHER_LIGHT = 12.0  # CIEDE2000 between skin as it is seen and as it is said to be: more is the light, or an error
+_OCCASIONS = {
+    "everyday": "every day", "work": "work", "evening": "an evening out", "wedding": "a wedding", "party": "a party",
+    "stage": "the stage",
+}  # fmt: skip
 REMEDY = "A photo by daylight at a window, or your own word, makes it certain."
 
 Floats = NDArray[np.float64]
@@ -91,9 +95,9 @@ class Wearer:
         shapes = [shape for shape in SHAPES if shape in when.shape]
         undertones = [u for u in self.undertones if u in when.undertone]
         return {
-            "shape": max(shapes, key=lambda shape: self.shapes.get(shape, 0.0)) if shapes else "",
+            "shape": _said_of(max(shapes, key=lambda shape: self.shapes.get(shape, 0.0))) if shapes else "",
             "undertone": undertones[0] if undertones else "",
-            "occasion": self.occasion or "",
+            "occasion": _OCCASIONS.get(self.occasion or "", ""),
             "season": self.season or "",
         }
 
@@ -108,6 +112,10 @@ def wearer_of(analysis: FaceAnalysis, occasion: Occasion | None = None, season: 
     if not wearer.knows_colour:
         said.insert(1, f"Contour and highlight: left out; they lie a step from your skin's exact colour. {REMEDY}")
     return replace(wearer, uncertain=tuple(said))
+
+
+def _said_of(shape: Shape) -> str:
+    return "heart-shaped" if shape == "heart" else shape
 
 
 def _tones(skin: SkinTone) -> tuple[Tone, ...]:
@@ -191,5 +199,6 @@ def _said_of_shape(shapes: Mapping[Shape, float]) -> list[str]:
     if first <= 1 / len(SHAPES) + 1e-9:
         return [f"Face shape: not known, so everything is placed in the way that suits most. {remedy}"]
     if first - second < NEAR_EQUAL:
-        return [f"Face shape: between {likely[0]} and {likely[1]}, so placements that suit both counted more. {remedy}"]
+        two = " and ".join(_said_of(shape) for shape in likely[:2])
+        return [f"Face shape: between {two}, so placements that suit both counted more. {remedy}"]
     return []
