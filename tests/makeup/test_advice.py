@@ -118,8 +118,20 @@ def test_the_stated_word_stands_before_what_was_read() -> None:
 
 def test_a_word_against_a_certain_photo_counts_and_is_said() -> None:
     advice = advise(face(9, "warm", stated=("monk",), lab=monk_lab(3)), LOOKS)
-    assert "you said Monk tone 9, the photo looks like 3; your own word counts" in advice.uncertain[0]
+    assert "you said Monk tone 9, the photo looks much lighter; your own word counts" in advice.uncertain[0]
     assert advice.schemes[0].look.on("skin").lab == monk_lab(3)  # type: ignore[union-attr]  # evens in the photo
+
+
+@pytest.mark.parametrize("stated", [(), ("monk",)])
+def test_light_skin_as_photos_show_it_is_no_contradiction(stated: tuple[str, ...]) -> None:
+    """Photos show the lightest Monk tones darker than their swatches: colours follow what the photo shows."""
+    seen = (66.0, 12.0, 14.0)
+    advice = advise(face(3, "neutral", stated=stated, lab=seen), LOOKS, occasion="evening")
+    assert advice.uncertain == ()
+    for scheme in advice.schemes:
+        contour = scheme.look.on("contour")
+        assert contour is not None
+        assert seen[0] - 20 <= contour.lab[0] < seen[0]
 
 
 @few
