@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import norm, rankdata
 
+from persona.catalog.colour import delta_e_2000
 from persona.errors import BadInput
 from persona.makeup.analysis import FaceAnalysis
 from persona.makeup.fitting import Judge
@@ -31,6 +32,8 @@ TASTE = 0.6  # of a standard deviation of taste, in points
 VARIETY = 0.3  # weight of differing from the schemes before, as in `persona.taste.rank.diversify`
 MOST = 10  # schemes at once
 NEITHER = 1e-9  # points of a rule that is half met, as by a look that is named for no season
+SAME_LIPS = 6.0  # CIEDE2000 under which two schemes have the same lips
+FOR_VARIETY = 1.2  # points that a scheme may have less than the last of the best, for other lips than theirs
 LIPS = 2.0  # lips count this much more than another region in how far two schemes differ
 
 Floats = NDArray[np.float64]
@@ -84,7 +87,6 @@ class _Judged:
     """A look fitted to a wearer, with the points of each rule that speaks of it."""
 
     id: str
-    base: Look
     look: Look
     points: Mapping[str, float]
     fit: float
@@ -135,7 +137,7 @@ def _judge(judge: Judge, name: str, look: Look, wanted: Collection[str], taste: 
     found = judge.points(rules, result)
     best = judge.most([rule for rule in rules if rule.id in found], result)
     fit = 0.5 + 0.5 * sum(found.values()) / best if best else 1.0
-    return _Judged(name, base, result, found, float(np.clip(fit, 0, 1)), taste)
+    return _Judged(name, result, found, float(np.clip(fit, 0, 1)), taste)
 
 
 def _tastes(names: Sequence[str], taste: Mapping[str, float]) -> list[float]:
@@ -153,8 +155,19 @@ def _varied(judged: Sequence[_Judged], wearer: Wearer, count: int) -> list[_Judg
     """The best first, then those that are good and unlike what is chosen already."""
     scores = np.array([one.score for one in judged], np.float32)
     vectors = np.stack([_vector(one.look, wearer) for one in judged]).astype(np.float32)
-    rows, _ = diversify(np.arange(len(judged)), scores, vectors, count, VARIETY)
-    return [judged[row] for row in rows]
+    good = int((scores >= scores[min(count, len(judged)) - 1] - FOR_VARIETY).sum())
+    rows, _ = diversify(np.arange(good), scores[:good], vectors[:good], good, VARIETY)
+    chosen: list[_Judged] = []
+    for row in rows:
+        if len(chosen) < count and all(_other_lips(judged[row].look, one.look) for one in chosen):
+            chosen.append(judged[row])
+    rest = [judged[row] for row in rows if judged[row] not in chosen]
+    return chosen + rest[: count - len(chosen)]
+
+
+def _other_lips(one: Look, other: Look) -> bool:
+    lips, others = one.on("lips"), other.on("lips")
+    return lips is None or others is None or float(delta_e_2000(lips.lab, others.lab)) >= SAME_LIPS
 
 
 def _vector(look: Look, wearer: Wearer) -> Floats:

@@ -33,7 +33,7 @@ KEEPING = {"lightness": 0.01, "chroma": 0.012, "hue": 0.012, "opacity": 0.5, "pl
 COLOURFUL = 12.0  # chroma from which a hue counts in full; greys have none
 _PLACES: dict[str, int] = {"lightness": 0, "chroma": 1, "hue": 2}  # in _lch
 _STEPS: dict[Trait, Floats] = {
-    "lightness": np.arange(-80, 81, 2.0), "chroma": np.arange(-60, 61, 2.0), "hue": np.arange(-80, 81, 2.0),
+    "lightness": np.arange(-80, 81, 2.0), "chroma": np.arange(-60, 61, 2.0), "hue": np.arange(-180, 181, 3.0),
     "opacity": np.arange(-1, 1.01, 0.05),
 }  # fmt: skip
 

@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 from persona.catalog.colour import delta_e_2000
 from persona.makeup.analysis import FaceAnalysis, FaceShape, Shape, SkinTone, Undertone
 from persona.makeup.look import Lab
-from persona.makeup.monk import MONK_LAB, monk_lab
+from persona.makeup.monk import monk_lab
 from persona.makeup.rules import When
 from persona.store.records import Occasion, Season
 
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 UNDERTONES: tuple[Undertone, ...] = get_args(Undertone)
 NEAR_EQUAL = 0.15  # between the two likeliest shapes: less is a face between the two
+IN_PHOTOS = 0.55  # of the step between two Monk swatches is seen between skins of these tones in photos
+CONTRADICTION = 32.0  # CIEDE2000 between measured skin and the swatch of the tone that its owner states
 OTHER_LIGHT = 12.0  # CIEDE2000 between skin as it is seen and as it is said to be: more is the light, or an error
+_OCCASIONS = {
+    "everyday": "every day", "work": "work", "evening": "an evening out", "wedding": "a wedding", "party": "a party",
+    "stage": "the stage",
+}  # fmt: skip
 REMEDY = "A photo by daylight at a window, or your own word, makes it certain."
 
 Floats = NDArray[np.float64]
@@ -91,9 +97,9 @@ class Wearer:
         shapes = [shape for shape in SHAPES if shape in when.shape]
         undertones = [u for u in self.undertones if u in when.undertone]
         return {
-            "shape": max(shapes, key=lambda shape: self.shapes.get(shape, 0.0)) if shapes else "",
+            "shape": _said_of(max(shapes, key=lambda shape: self.shapes.get(shape, 0.0))) if shapes else "",
             "undertone": undertones[0] if undertones else "",
-            "occasion": self.occasion or "",
+            "occasion": _OCCASIONS.get(self.occasion or "", ""),
             "season": self.season or "",
         }
 
@@ -108,6 +114,10 @@ def wearer_of(analysis: FaceAnalysis, occasion: Occasion | None = None, season: 
     if not wearer.knows_colour:
         said.insert(1, f"Contour and highlight: left out; they lie a step from your skin's exact colour. {REMEDY}")
     return replace(wearer, uncertain=tuple(said))
+
+
+def _said_of(shape: Shape) -> str:
+    return "heart-shaped" if shape == "heart" else shape
 
 
 def _tones(skin: SkinTone) -> tuple[Tone, ...]:
@@ -134,16 +144,22 @@ def _undertones(skin: SkinTone) -> tuple[Undertone, ...]:
 
 
 def _lab(skin: SkinTone, monk: int) -> Lab:
-    """Colour of the skin if it is of this tone: as measured, unless the light or the user's own word says otherwise."""
-    measured = skin.certain and skin.lab is not None and _knows_tone(skin)
-    if measured and skin.lab is not None and not ("monk" in skin.stated and abs(_nearest(skin.lab) - monk) > 1):
-        return skin.lab
-    return monk_lab(monk)
+    """Colour of the skin if it is of this tone: about as the photo shows it, where there is one.
+
+    Skin in a well exposed photo is up to 20 darker than its swatch, so tones are steps from what was measured.
+    """
+    if skin.lab is None or _contradicted(skin):
+        return monk_lab(monk)
+    step = np.subtract(monk_lab(monk), np.mean([monk_lab(m) for m in _monks(skin)], 0))
+    lightness, a, b = np.add(skin.lab, IN_PHOTOS * step)
+    return float(np.clip(lightness, 2, 98)), float(a), float(b)
 
 
-def _nearest(lab: Lab) -> int:
-    """The Monk tone that is nearest by CIEDE2000."""
-    return int(delta_e_2000(lab, np.array(MONK_LAB)).argmin()) + 1
+def _contradicted(skin: SkinTone) -> bool:
+    """Whether the photo shows another skin than the user says that they have."""
+    if "monk" not in skin.stated or skin.monk is None or skin.lab is None:
+        return False
+    return float(delta_e_2000(skin.lab, monk_lab(skin.monk))) > CONTRADICTION
 
 
 def _foundation(skin: SkinTone) -> Lab | None:
@@ -164,11 +180,10 @@ def _shapes(face: FaceShape) -> dict[Shape, float]:
 
 def _said_of_tone(skin: SkinTone) -> list[str]:
     if _knows_tone(skin):
-        differs = "monk" in skin.stated and skin.certain and skin.lab and skin.monk
-        if differs and skin.lab and skin.monk and abs(_nearest(skin.lab) - skin.monk) > 1:
-            seen = _nearest(skin.lab)
-            return [f"Skin tone: you said Monk tone {skin.monk}, the photo looks like {seen}; your own word counts."]
-        return []
+        if skin.lab is None or skin.monk is None or not _contradicted(skin):
+            return []
+        looks = "lighter" if skin.lab[0] > monk_lab(skin.monk)[0] else "darker"
+        return [f"Skin tone: you said Monk tone {skin.monk}, the photo looks much {looks}; your own word counts."]
     why = f" ({skin.why.strip().rstrip('.')})" if skin.why.strip() else ""
     monks = _monks(skin)
     may_be = f"it may be Monk tone {monks[0]} to {monks[-1]}" if len(monks) > 1 else f"it seems Monk tone {monks[0]}"
@@ -191,5 +206,6 @@ def _said_of_shape(shapes: Mapping[Shape, float]) -> list[str]:
     if first <= 1 / len(SHAPES) + 1e-9:
         return [f"Face shape: not known, so everything is placed in the way that suits most. {remedy}"]
     if first - second < NEAR_EQUAL:
-        return [f"Face shape: between {likely[0]} and {likely[1]}, so placements that suit both counted more. {remedy}"]
+        two = " and ".join(_said_of(shape) for shape in likely[:2])
+        return [f"Face shape: between {two}, so placements that suit both counted more. {remedy}"]
     return []
