@@ -99,7 +99,7 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
     `modes_interests`: share of them for whom eight modes are of both categories; `_shelves`: for whom, of the real
     items nearest to the modes, there are some of both shelves; `_within`: share of modes of one of the two categories;
     `_chance`: both shelves among eight items of the catalogue; `_found`: share of them found to have two interests.
-    All 0 without shelves, as of looks.
+    Nothing where there are no such shelves, as of looks.
     """
     shelves, shelf, sizes = np.unique(table.codes[:, :2], axis=0, return_inverse=True, return_counts=True)
     large = np.flatnonzero((sizes >= 5) & (shelves >= 0).all(1))
@@ -129,7 +129,7 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
         "modes_interests_chance": chance,
         "modes_interests_found": [number == 2 for number in counted],
     }
-    return {name: float(np.mean(values or [0])) for name, values in measured.items()}
+    return {name: float(np.mean(values or [0])) for name, values in measured.items()} if len(large) else {}
 
 
 def _apart(vectors: Floats) -> float:
