@@ -75,6 +75,14 @@ def clothing(archive: Path | None, workers: int | None) -> None:
     _report(import_clothing(store, pictures, source, workers=workers))
 
 
+@import_.command(example="persona import looks")
+def looks() -> None:
+    """Add the thirty makeup looks that ship, each drawn on the face chart; run again, they are drawn anew."""
+    from persona.recommend.looks import import_looks
+
+    _report(import_looks(*_open()))
+
+
 @import_.command(example="persona import users users.csv")
 @click.argument("source", type=SOURCE)
 def users(source: Path) -> None:

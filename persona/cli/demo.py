@@ -51,6 +51,7 @@ def prepare(settings: Settings, users: int) -> None:
         upgrade(settings.url)
     with Store.open(settings.url) as store:
         _load_catalogue(settings, store, done)
+        _load_looks(settings, store)
         if _made_before(store, done, users):
             click.echo("users          as before, with their garments")
             return
@@ -127,7 +128,7 @@ def _load_catalogue(settings: Settings, store: Store, done: Done) -> None:
     source = real or settings.demo / "items.zip"
     if not source.exists():
         raise NotFound(f"{source}: the demo catalogue is not there; restore it, or set PERSONA_DEMO to its folder")
-    whole, count = f"{source.name}, {source.stat().st_size} bytes", store.count_items()
+    whole, count = f"{source.name}, {source.stat().st_size} bytes", store.count_items("garment")
     if count and done.get("catalogue") in (None, whole):
         click.echo(f"catalogue      {count:,} items, as before")
         return
@@ -144,6 +145,19 @@ def _load_catalogue(settings: Settings, store: Store, done: Done) -> None:
     else:
         print_report(import_items(store, pictures, source))
     done.mark("catalogue", whole)
+
+
+def _load_looks(settings: Settings, store: Store) -> None:
+    """The makeup looks that ship, each drawn on the face chart; those that are there already stay."""
+    from persona.makeup.named import named_looks
+
+    if {look.id for look in named_looks()} <= {item.id for item in store.looks()}:
+        return
+    from persona.catalog.pictures import Pictures
+    from persona.recommend.looks import import_looks
+
+    with _step("looks"):
+        import_looks(store, Pictures(settings.pictures), anew=False)
 
 
 def _made_before(store: Store, done: Done, users: int) -> bool:

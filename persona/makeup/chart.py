@@ -15,7 +15,7 @@ import numpy as np
 
 from persona.errors import BadInput
 from persona.makeup.analysis import Shape
-from persona.makeup.chart_paint import SIDE, UNIT, landmarks, paint
+from persona.makeup.chart_paint import SIDE, landmarks, paint
 from persona.makeup.face import Bytes, Face
 
 SIDES = (64, 1024)

@@ -1,4 +1,4 @@
-"""A canvas for soft shapes and fine strokes, in sRGB floats; every operation touches only the pixels that it changes."""
+"""A canvas for soft shapes and fine strokes, in sRGB floats; each operation touches only what it changes."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def mask_of(lines: Sequence[Line], side: int, blur: float, width: float = 0.0) -
     drawn = np.zeros((tall, wide), np.uint8)
     exact = [np.round((line - low) * 2**_SHIFT).astype(np.int32) for line in lines]
     if width:
-        cv2.polylines(drawn, exact, False, 255, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+        cv2.polylines(drawn, exact, False, (255,), max(1, round(width)), cv2.LINE_AA, _SHIFT)
     else:
-        cv2.fillPoly(drawn, exact, 255, cv2.LINE_AA, _SHIFT)
-    mask = drawn.astype(np.float32) / 255
+        cv2.fillPoly(drawn, exact, (255,), cv2.LINE_AA, _SHIFT)
+    mask: Floats = drawn.astype(np.float32) / 255
     if blur:
-        mask = cv2.GaussianBlur(mask, (0, 0), blur)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), blur), np.float32)
     return mask, (slice(low[1], low[1] + tall), slice(low[0], low[0] + wide))
 
 

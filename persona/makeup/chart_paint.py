@@ -14,9 +14,15 @@ from persona.makeup.chart_canvas import Canvas, Line, mask_of, smooth
 from persona.makeup.chart_points import CHIN, TOP, Doubles, half_width, table, unwarp, warp
 from persona.makeup.chart_relief import height, light
 from persona.makeup.face import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE, Bytes, Floats
+from persona.makeup.monk import MONK
 
-# the Monk Skin Tone scale as published at skintone.google
-MONK = ("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420")
+# hair and eyes that go with each tone, of those that do
+_HAIR = (
+    "#8a6a4a", "#7a5a40", "#4a3527", "#3c2a20", "#30221b", "#281d18", "#221a17", "#1f1917", "#1b1716", "#191615",
+)  # fmt: skip
+_IRIS = (
+    "#7d97a6", "#7a8f86", "#7f7a55", "#6d5233", "#5d4027", "#4f3420", "#452d1d", "#3a261a", "#332219", "#2e2019",
+)  # fmt: skip
 SIDE = 1024  # pixels that everything is drawn at; smaller charts are made from it
 UNIT, MIDDLE = 0.226 * SIDE, np.array([0.5, 0.438]) * SIDE  # pixels between the eyes, and where their middle lies
 _COARSE = 2  # pixels a step of the relief
@@ -42,33 +48,13 @@ class Colours:
         lips = lab_to_srgb(
             [lightness - 24 * (1 - depth) ** 0.8 + 9 * depth**2, a + 20 - 9 * depth, b * 0.45 + 8 - 2 * depth]
         )
-        hair = (
-            "#8a6a4a",
-            "#7a5a40",
-            "#4a3527",
-            "#3c2a20",
-            "#30221b",
-            "#281d18",
-            "#221a17",
-            "#1f1917",
-            "#1b1716",
-            "#191615",
-        )
-        iris = (
-            "#7d97a6",
-            "#7a8f86",
-            "#7f7a55",
-            "#6d5233",
-            "#5d4027",
-            "#4f3420",
-            "#452d1d",
-            "#3a261a",
-            "#332219",
-            "#2e2019",
-        )
         white = np.array([0.93, 0.915, 0.905]) * (1 - 0.13 * depth)
         return cls(
-            skin, np.asarray(lips, np.float32) / 255, _rgb(hair[monk - 1]), _rgb(iris[monk - 1]), np.float32(white)
+            skin=skin,
+            lips=np.asarray(lips, np.float32) / 255,
+            hair=_rgb(_HAIR[monk - 1]),
+            iris=_rgb(_IRIS[monk - 1]),
+            white=np.asarray(white, np.float32),
         )
 
     def dark(self, share: float) -> Floats:
@@ -98,6 +84,10 @@ def paint(shape: Shape, monk: int) -> Bytes:
         _brow(canvas, shape, colours, sign, dice)
     _hair(canvas, shape, colours, dice)
     return np.asarray(np.clip(canvas.picture * 255 + 0.5, 0, 255), np.uint8)
+
+
+def _f(*values: float) -> Floats:
+    return np.array(values, np.float32)
 
 
 def _rgb(text: str) -> Floats:
@@ -144,13 +134,13 @@ def _hair_outline(shape: Shape) -> Line:
 
 def _neck(canvas: Canvas, shape: Shape, colours: Colours) -> None:
     chin = float(_pixels([[0.0, CHIN]], shape)[0, 1])
-    jaw = float(_pixels([[half_width(1.2), 1.2]], shape)[0, 0] - MIDDLE[0])
+    jaw = float(_pixels([[float(half_width(1.2)), 1.2]], shape)[0, 0] - MIDDLE[0])
     wide = 0.45 * jaw + 0.30 * UNIT
     xs = np.array([1.04, 1.0, 0.985, 1.0, 1.06, 1.22, 1.60, 2.2, 3.0]) * wide
     ys = np.array([-0.75, -0.3, 0.05, 0.24, 0.38, 0.49, 0.58, 0.65, 0.73]) * UNIT + chin
     half = smooth(np.stack([xs, ys], 1), 120)
     half = np.concatenate([half, [[half[-1, 0], SIDE + 400.0]]])
-    outline = np.concatenate([half * [-1, 1], half[::-1]]) + [MIDDLE[0], 0]
+    outline = np.concatenate([half * [-1, 1], half[::-1]]) + np.array([MIDDLE[0], 0])
     mask, at = mask_of([outline], SIDE, 1.2)
     y, x = np.mgrid[at].astype(np.float32)
     across, down = np.abs(x - MIDDLE[0] + 0.05 * UNIT) / wide, (y - chin) / UNIT
@@ -170,8 +160,8 @@ def _ears(canvas: Canvas, shape: Shape, colours: Colours) -> None:
         ear = [(1.00, -0.02), (1.09, -0.10), (1.17, -0.06), (1.205, 0.06), (1.185, 0.24), (1.135, 0.40), (1.095, 0.54),
                (1.035, 0.57), (0.97, 0.45)]  # fmt: skip
         base = 0.80 if sign > 0 else 0.90
-        skin = _encoded(_shaded(_linear(colours.skin) * np.float32([1.0, 0.93, 0.92]), np.float32([[base]])))[0, 0]
-        dark = _encoded(_shaded(_linear(colours.skin), np.float32([[0.42]])))[0, 0]
+        skin = _encoded(_shaded(_linear(colours.skin) * _f(1.0, 0.93, 0.92), np.full((1, 1), base, np.float32)))[0, 0]
+        dark = _encoded(_shaded(_linear(colours.skin), np.full((1, 1), 0.42, np.float32)))[0, 0]
         canvas.fill(smooth(_pixels(np.array(ear) * [sign, 1], shape), 80, closed=True), skin, blur=1.2)
         rim = np.array([(1.10, 0.02), (1.15, 0.0), (1.168, 0.08), (1.155, 0.22), (1.12, 0.36), (1.085, 0.44)])
         canvas.strokes([smooth(_pixels(rim * [sign, 1], shape), 40)], dark, 4, 0.55, 2.2)
@@ -190,9 +180,9 @@ def _face(canvas: Canvas, shape: Shape, colours: Colours, dice: np.random.Genera
     size = (mask.shape[1], mask.shape[0])
     level = cv2.resize(lit.diffuse, size, interpolation=cv2.INTER_CUBIC)
     shine = cv2.resize(lit.specular, size, interpolation=cv2.INTER_CUBIC)
-    level *= 1 + _grain(dice, mask.shape)
+    level = level * (1 + _grain(dice, mask.shape))
     blood = cv2.resize(_blood(flat), size, interpolation=cv2.INTER_LINEAR)
-    albedo = _linear(colours.skin) * (1 - blood[..., None] * np.float32([0.0, 0.13, 0.12]))
+    albedo = _linear(colours.skin) * (1 - blood[..., None] * _f(0.0, 0.13, 0.12))
     _colour_lips(albedo, at, shape, colours, dice)
     pale = float(_linear(colours.skin).mean())  # there is no room for light on pale skin: its volume is in the shade
     level = np.where(level > 1, 1 + (level - 1) * (1 - 0.75 * pale), level ** (1 + 0.35 * pale)).astype(np.float32)
@@ -240,7 +230,7 @@ def _colour_lips(
 def _mouth(canvas: Canvas, shape: Shape, colours: Colours, dice: np.random.Generator) -> None:
     """The line between the lips, their corners, and the light on the lower one."""
     inner = landmarks(shape)[list(LIPS_INNER), :2]
-    dark = colours.lips * np.float32([0.42, 0.30, 0.30])
+    dark = colours.lips * _f(0.42, 0.30, 0.30)
     line = smooth(np.concatenate([inner[:1], (inner[19:10:-1] + inner[1:10]) / 2, inner[10:11]]), 80)
     canvas.strokes([line], dark, 3, 0.55, 2.2)
     canvas.strokes([line], dark, 2, 0.85, 0.7)
@@ -282,8 +272,8 @@ def _eye(canvas: Canvas, shape: Shape, colours: Colours, sign: int, dice: np.ran
     eye = _iris(white, x - middle[0], y - middle[1], far, colours, shadow, dice)
     canvas.lay(mask, at, eye, 1.0)
     inner = _pixels(np.array([[0.262, 0.036], [0.285, 0.020], [0.296, 0.037], [0.284, 0.048]]) * [sign, 1], shape)
-    canvas.fill(smooth(inner, 30, closed=True), colours.skin * np.float32([0.92, 0.66, 0.62]), 0.75, 1.6)
-    canvas.strokes([lower + [0, 1.5]], colours.skin * np.float32([0.97, 0.80, 0.76]), 3, 0.55, 0.8)
+    canvas.fill(smooth(inner, 30, closed=True), colours.skin * _f(0.92, 0.66, 0.62), 0.75, 1.6)
+    canvas.strokes([lower + [0, 1.5]], colours.skin * _f(0.97, 0.80, 0.76), 3, 0.55, 0.8)
     _lid(canvas, points, colours, upper, lower, sign, dice)
 
 
@@ -298,7 +288,7 @@ def _iris(
     iris = colours.iris * (bright * (1 - 0.62 * edge))[..., None] * (0.45 + 0.55 * shadow)[..., None]
     soft = 1.6 / UNIT
     eye = white + np.clip((radius - far) / soft / 2 + 0.5, 0, 1)[..., None] * (iris - white)
-    eye += np.clip((pupil - far) / soft / 2 + 0.5, 0, 1)[..., None] * (np.float32([0.03, 0.028, 0.028]) - eye)
+    eye += np.clip((pupil - far) / soft / 2 + 0.5, 0, 1)[..., None] * (_f(0.03, 0.028, 0.028) - eye)
     light_at = np.hypot(dx / UNIT + 0.032, (dy / UNIT + 0.036))
     eye += (np.clip((0.019 - light_at) / soft / 2 + 0.5, 0, 1) * 0.92)[..., None] * (1 - eye)
     fill = np.exp(-0.5 * (((dx / UNIT - 0.035) / 0.022) ** 2 + ((dy / UNIT - 0.045) / 0.016) ** 2))
@@ -318,7 +308,7 @@ def _lid(
     fold = smooth(points[list(crease)], 60)
     canvas.strokes([fold[6:]], colours.dark(0.50), 3, 0.42, 3.0)
     canvas.strokes([fold[10:-6]], colours.dark(0.42), 2, 0.42, 1.0)
-    lash = np.float32([0.10, 0.075, 0.065]) * 0.6 + 0.25 * colours.hair
+    lash = _f(0.10, 0.075, 0.065) * 0.6 + 0.25 * colours.hair
     canvas.strokes([upper], lash, 3, 0.80, 0.9)
     canvas.strokes([upper[len(upper) // 2 :]], lash, 4, 0.40, 1.2)
     above, below = _lashes(upper, sign, -1, dice), _lashes(lower[::-1] + [0, 3], sign, 1, dice)
@@ -345,7 +335,7 @@ def _brow(canvas: Canvas, shape: Shape, colours: Colours, sign: int, dice: np.ra
     low = smooth(points[[55, 65, 52, 53, 46] if sign < 0 else [285, 295, 282, 283, 276]], 100)
     high = smooth(points[[107, 66, 105, 63, 70] if sign < 0 else [336, 296, 334, 293, 300]], 100)
     tone = 0.75 * colours.hair + 0.25 * colours.dark(0.45)
-    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.34, 5.0)
+    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.44, 5.0)
     for shade, count in ((0.72, 110), (0.95, 110), (1.15, 70)):
         lines = []
         for _ in range(count):

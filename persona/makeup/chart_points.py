@@ -1,6 +1,6 @@
 """Where the 468 landmarks lie on the drawn face, and the five face shapes that it is drawn in.
 
-Units: the distance between the centres of the eyes; the origin lies between them, x to the right of the picture, y down.
+Units: the distance between the centres of the eyes; the origin lies between them, x to the right, y down.
 The curves of the features below are drawn by hand after the common proportions of faces; the points between them lie
 where every point is the mean of its neighbours in the mesh (harmonic interpolation, as of a membrane held at the
 features). That is solved once: `python -m persona.makeup.chart_points` writes `chart_points.json` (it asks mediapipe
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from persona.makeup.analysis import Shape
-from persona.makeup.face import LIPS_INNER, LIPS_OUTER, OVAL, POINTS, RIGHT_BROW, RIGHT_EYE
+from persona.makeup.face import OVAL, POINTS, RIGHT_EYE
 
 TABLE = Path(__file__).with_name("chart_points.json")
 Doubles = NDArray[np.float64]
@@ -57,9 +57,9 @@ _EYE = {  # right eye, outer corner to inner: x: (upper lid, lower lid)
 }  # fmt: skip
 _FEATURES: Pairs = {  # of the middle and of the right half; the left one mirrors it
     # the middle line
-    10: (0, -0.91), 151: (0, -0.64), 9: (0, -0.37), 8: (0, -0.21), 168: (0, -0.06), 6: (0, 0.08), 197: (0, 0.21), 195: (0, 0.34),
-    5: (0, 0.46), 4: (0, 0.55), 1: (0, 0.61), 19: (0, 0.665), 94: (0, 0.70), 2: (0, 0.735), 164: (0, 0.83),
-    18: (0, 1.30), 200: (0, 1.39), 199: (0, 1.52), 175: (0, 1.66), 152: (0, 1.77),
+    10: (0, -0.91), 151: (0, -0.64), 9: (0, -0.37), 8: (0, -0.21), 168: (0, -0.06), 6: (0, 0.08), 197: (0, 0.21),
+    195: (0, 0.34), 5: (0, 0.46), 4: (0, 0.55), 1: (0, 0.61), 19: (0, 0.665), 94: (0, 0.70), 2: (0, 0.735),
+    164: (0, 0.83), 18: (0, 1.30), 200: (0, 1.39), 199: (0, 1.52), 175: (0, 1.66), 152: (0, 1.77),
     # brow: lower edge, upper edge
     46: (-0.90, -0.285), 53: (-0.82, -0.355), 52: (-0.68, -0.395), 65: (-0.49, -0.372), 55: (-0.225, -0.300),
     70: (-0.905, -0.325), 63: (-0.80, -0.425), 105: (-0.64, -0.475), 66: (-0.44, -0.458), 107: (-0.215, -0.405),
@@ -74,8 +74,8 @@ _FEATURES: Pairs = {  # of the middle and of the right half; the left one mirror
     # upper lip, lower lip
     61: (-0.405, 1.068), 185: (-0.352, 1.020), 40: (-0.278, 0.974), 39: (-0.190, 0.932), 37: (-0.088, 0.902),
     0: (0, 0.922), 17: (0, 1.252), 84: (-0.108, 1.245), 181: (-0.205, 1.213), 91: (-0.285, 1.165), 146: (-0.352, 1.113),
-    78: (-0.365, 1.068), 191: (-0.315, 1.062), 80: (-0.24, 1.056), 81: (-0.165, 1.050), 82: (-0.085, 1.047),
-    13: (0, 1.056), 14: (0, 1.066), 87: (-0.085, 1.060), 178: (-0.165, 1.062), 88: (-0.24, 1.067), 95: (-0.315, 1.068),
+    78: (-0.365, 1.068), 191: (-0.315, 1.064), 80: (-0.24, 1.060), 81: (-0.165, 1.055), 82: (-0.085, 1.052),
+    13: (0, 1.060), 14: (0, 1.065), 87: (-0.085, 1.057), 178: (-0.165, 1.060), 88: (-0.24, 1.064), 95: (-0.315, 1.067),
     # cheek
     50: (-0.70, 0.47), 205: (-0.58, 0.68),
 }  # fmt: skip

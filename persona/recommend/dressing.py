@@ -150,7 +150,7 @@ def _from_row(row: int, slot: Slot, standing: Standing) -> Candidate:
     assert item.picture is not None  # as `Catalogue.pictured` says
     return Candidate(
         slot=slot,
-        category=item.category,
+        category=item.garment,
         picture=item.picture,
         score=score,
         fit=standing.fit(score),

@@ -55,7 +55,7 @@ def stored_person(store: Store, user_id: str) -> Person:
         remedy = f"put the user first (PUT /v1/users/{user_id}), or send `profile` in place of `user_id`"
         raise NotFound(f"user_id: there is no user {user_id!r}; {remedy}") from error
     watermark = store.event_watermark(user_id)  # read before the events: one that arrives in between counts next time
-    events = store.history(user_id, limit=LONGEST_MEMORY)
+    events = store.history(user_id, limit=LONGEST_MEMORY, domain="garment")
     return Person(user_id, profile, events, watermark, profile.consents.get("personalisation", True))
 
 

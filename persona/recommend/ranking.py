@@ -170,7 +170,7 @@ def _item(row: int, place: int, standing: Standing, reasons: Sequence[Reason]) -
         item_id=item.id,
         rank=place + 1,
         score=round(float(standing.scores[row]), SCORE_DIGITS),
-        category=item.category,
+        category=item.garment,
         colour=item.colour,
         title=item.title,
         picture=item.picture,

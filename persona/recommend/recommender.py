@@ -110,7 +110,7 @@ class Recommender:
     def refresh(self) -> None:
         """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one."""
         with self._refreshing:
-            self._counted = self.store.count_items()
+            self._counted = self.store.count_items("garment")
             catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)
             self._ledger.refresh()
             self._catalogue = replace(catalogue, companions=self._ledger.companions(catalogue.table.index))
@@ -207,7 +207,7 @@ class Recommender:
         """
         if time.monotonic() - self._looked > LOOK_EVERY:
             self._looked = time.monotonic()
-            behind = self._ledger.overtaken or self.store.count_items() != self._counted
+            behind = self._ledger.overtaken or self.store.count_items("garment") != self._counted
             if behind and not self._refreshing.locked():
                 threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
         known = self.table.index

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NoReturn
 
-from sqlalchemy import Row, Select, case, false, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, exists, false, func, not_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.errors import BadInput, Conflict
 from persona.store.bulk import existing, insert_new
 from persona.store.engine import Database, batches
-from persona.store.records import Event
+from persona.store.records import Domain, Event
 from persona.store.schema import ConsentRow, EventRow, GenerationRow, ItemRow, UserRow
 
 # What an event of each type adds to its item's popularity.
@@ -28,7 +28,11 @@ SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
     "item_id": (ItemRow.id, "import the item first, or leave this event out if it was erased"),
     "generation_id": (GenerationRow.id, "leave this event out: it was never made, or erased with its user"),
 }
-_FAVOURABLE = EventRow.item_id.is_not(None), EventRow.type.in_(FAVOURABLE)
+# what garments are ranked by: looks have a taste of their own. Told by the key of each event's item, so that neither
+# a million garments nor a million saved looks are gone through for one user
+_NO_LOOK: ColumnElement[bool] = not_(exists().where(ItemRow.id == EventRow.item_id, ItemRow.domain == "look"))
+_GARMENT = EventRow.item_id.is_not(None) & _NO_LOOK
+_FAVOURABLE = _GARMENT, EventRow.type.in_(FAVOURABLE)
 OTHER_CONTENT = "an event of other content is stored under this key; give every event a key of its own"
 
 Refuse = Callable[[int, str, str], None]
@@ -75,14 +79,21 @@ class Events(Database):
                 added, duplicates, start = added + done.added, duplicates + done.duplicates, start + len(part)
         return EventsAdded(added, duplicates)
 
-    def history(self, user_id: str, limit: int = 50) -> list[Event]:
-        """Return a user's last events, oldest first; none for an unknown user."""
+    def history(self, user_id: str, limit: int = 50, *, domain: Domain | None = None) -> list[Event]:
+        """Return a user's last events, oldest first; none for an unknown user.
+
+        domain: only events on items of it; what is generated counts as garments. None: all events.
+        """
         query = select(*STORED).where(EventRow.user_id == user_id).order_by(EventRow.at.desc(), EventRow.id.desc())
+        if domain is not None:
+            query = query.where(_NO_LOOK if domain == "garment" else not_(_NO_LOOK))
         with self._reading() as session:
             return [_event(row) for row in session.execute(query.limit(limit))][::-1]
 
     def histories(self, user_ids: Iterable[str] | None = None, limit: int = 50) -> Iterator[tuple[str, list[Event]]]:
         """Yield (user id, last events, oldest first), some hundred users at a time, also for users without events.
+
+        Only what was done with garments, generated ones too.
 
         user_ids: whose, in that order; None: everybody's, in the order of their ids.
         """
@@ -98,18 +109,18 @@ class Events(Database):
             return session.scalar(select(func.max(EventRow.id)).where(EventRow.user_id == user_id)) or 0
 
     def item_popularity(self) -> dict[str, float]:
-        """Return the weighted number of events (see POPULARITY) of every item that has events.
+        """Return the weighted number of events (see POPULARITY) of every garment that has events.
 
         Users who refuse personalisation do not count.
         """
         weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
-        counted = EventRow.item_id.is_not(None) & EventRow.user_id.not_in(_refused("personalisation"))
+        counted = _GARMENT & EventRow.user_id.not_in(_refused("personalisation"))
         query = select(EventRow.item_id, weight).where(counted).group_by(EventRow.item_id)
         with self._reading() as session:
             return {item_id: float(total) for item_id, total in session.execute(query.order_by(EventRow.item_id))}
 
     def favourable_marks(self, purpose: str) -> dict[str, Mark]:
-        """Return how far the favourable events (of FAVOURABLE types) on items go, for every user who has some.
+        """Return how far the favourable events (of FAVOURABLE types) on garments go, for every user who has some.
 
         Users who refused this purpose are left out. One pass over the events: a single watermark for all would pass
         over events of one user that are committed after, but numbered before, those of another.
@@ -121,7 +132,7 @@ class Events(Database):
             return {user_id: Mark(events, last) for user_id, events, last in session.execute(query)}
 
     def favourable_events(self, user_ids: Iterable[str]) -> Iterator[tuple[str, list[tuple[int, str, str]]]]:
-        """Yield (user id, [(row number, item id, type)]): all favourable events on items, oldest first.
+        """Yield (user id, [(row number, item id, type)]): all favourable events on garments, oldest first.
 
         In order of the ids within some thousand users at a time; users without such events are left out.
         """
@@ -147,7 +158,7 @@ class Events(Database):
         adult = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18")
         counted = adult & UserRow.id.not_in(_refused("personalisation"))
         acts = select(EventRow.item_id, EventRow.type, EventRow.user_id, UserRow.age_band).join(UserRow)
-        acts = acts.where(counted, EventRow.item_id.is_not(None))
+        acts = acts.where(counted, _GARMENT)
         many = acts.with_only_columns(UserRow.age_band).group_by(UserRow.age_band)
         many = many.having(func.count(EventRow.user_id.distinct()) >= least)
         query = acts.where(UserRow.age_band.in_(many)).with_only_columns(UserRow.age_band, EventRow.item_id, weight)
@@ -183,7 +194,8 @@ def _refused(purpose: str) -> Select[Any]:
 def _histories(session: Session, user_ids: Sequence[str], limit: int) -> dict[str, list[Event]]:
     """The last `limit` events of each user, oldest first."""
     newest = func.row_number().over(partition_by=EventRow.user_id, order_by=(EventRow.at.desc(), EventRow.id.desc()))
-    ranked = select(*STORED, EventRow.id, newest.label("place")).where(EventRow.user_id.in_(user_ids)).subquery()
+    counted = EventRow.user_id.in_(user_ids), _NO_LOOK
+    ranked = select(*STORED, EventRow.id, newest.label("place")).where(*counted).subquery()
     query = select(*(ranked.c[name] for name in COLUMNS)).where(ranked.c.place <= limit)
     found: dict[str, list[Event]] = {}
     for row in session.execute(query.order_by(ranked.c.user_id, ranked.c.at, ranked.c.id)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, NotFound
@@ -19,7 +19,7 @@ from persona.store.records import Domain, Item
 from persona.store.schema import ItemRow, ItemVectorRow
 
 PLAIN = ("id", "domain", "category", "title", "picture", "colour", "pattern", "style", "price", "owner",
-         "cutout_failed", "active")  # fmt: skip
+         "cutout_failed", "look", "active")  # fmt: skip
 
 
 class Items(Database):
@@ -57,10 +57,20 @@ class Items(Database):
         with self._reading() as session:
             return [_item(row) for row in session.scalars(query)]
 
-    def count_items(self) -> int:
-        """Return how many items are stored, of any domain, active or not."""
+    def looks(self, owner: str | None = None) -> list[Item]:
+        """Return the active looks that are everybody's and, with an owner (a user's id), those that user saved."""
+        theirs = or_(ItemRow.owner.is_(None), ItemRow.owner == owner)  # equal to NULL is nobody
+        query = select(ItemRow).where(ItemRow.domain == "look", ItemRow.active, theirs).order_by(ItemRow.id)
         with self._reading() as session:
-            return session.scalar(select(func.count()).select_from(ItemRow)) or 0
+            return [_item(row) for row in session.scalars(query)]
+
+    def count_items(self, domain: Domain | None = None) -> int:
+        """Return how many items of a domain are stored, active or not; None: of any."""
+        query = select(func.count()).select_from(ItemRow)
+        if domain is not None:
+            query = query.where(ItemRow.domain == domain)
+        with self._reading() as session:
+            return session.scalar(query) or 0
 
     def item_of_picture(self, sha256: str) -> Item | None:
         """Return the item (the first by id) that a picture shows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, cast, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -25,6 +25,7 @@ Season = Literal["spring", "summer", "autumn", "winter"]
 SEASONS: tuple[str, ...] = get_args(Season)
 Occasion = Literal["everyday", "work", "evening", "wedding", "party", "stage"]  # what a look is for: its category
 OCCASIONS: tuple[str, ...] = get_args(Occasion)
+ItemCategory = Literal[Category, Occasion]
 AgeBand = Literal["under-18", "18-24", "25-34", "35-44", "45-54", "55-64", "65-plus"]
 Facet = Literal["category", "colour", "pattern", "style"]
 FACETS: dict[str, tuple[str, ...]] = {
@@ -116,11 +117,14 @@ class Rights(Record):
 
 
 class Item(Record):
-    """One thing of the catalogue. Colour is CIELAB (D65), measured from the visible garment."""
+    """One thing of the catalogue. Colour is CIELAB (D65), measured from the visible garment; of a look, the lips'.
+
+    A garment's category is what it is, a look's the occasion that it is for most of all.
+    """
 
     id: Identifier
     domain: Domain = "garment"
-    category: Category
+    category: ItemCategory
     title: Annotated[str, Field(max_length=256), NoNul] = ""
     picture: Sha256 | None = None
     lab: tuple[Finite, Finite, Finite] | None = None
@@ -129,10 +133,30 @@ class Item(Record):
     style: Style | None = None
     seasons: tuple[Season, ...] = ()  # empty: all year
     price: Annotated[Finite, Field(ge=0)] | None = None
-    owner: Annotated[str, Field(max_length=128), NoNul] | None = None  # whose wardrobe or shop it is from
+    # whose wardrobe or shop it is from; of a look, the id of the user who saved it, with whom it is erased
+    owner: Annotated[str, Field(max_length=128), NoNul] | None = None
     rights: Rights
     cutout_failed: Annotated[str, Field(max_length=256), NoNul] | None = None  # why the background could not be removed
+    look: dict[str, JsonValue] | None = None  # what is put where: a `persona.makeup.look.Look` as JSON
     active: bool = True
+
+    @model_validator(mode="after")
+    def _fits_its_domain(self) -> Item:
+        possible = CATEGORIES if self.domain == "garment" else OCCASIONS
+        if self.category not in possible:
+            raise ValueError(f"category: {self.category} is none of a {self.domain}: choose from {', '.join(possible)}")
+        if self.domain == "look" and self.look is None:
+            raise ValueError("look: is missing; an item of the domain look says what is put where")
+        if self.domain == "garment" and self.look is not None:
+            raise ValueError("look: a garment has none; leave it out, or make the domain look")
+        return self
+
+    @property
+    def garment(self) -> Category:
+        """What kind of garment it is. Raises ValueError for a look."""
+        if self.domain != "garment":
+            raise ValueError(f"item {self.id!r} is a {self.domain}, no garment")
+        return cast(Category, self.category)
 
 
 class Event(Record):

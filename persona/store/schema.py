@@ -52,6 +52,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 ID = String(128).with_variant(VARCHAR(128, collation="C"), "postgresql")
 RowNumber = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers rows by itself there
 Json = JSON().with_variant(JSONB(), "postgresql")
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 Key = Annotated[str, mapped_column(ID, primary_key=True)]
 Word = Annotated[str, mapped_column(String(32))]
@@ -157,9 +158,12 @@ class ItemRow(Base):
     consent: Mapped[bool]
     generated: Mapped[bool]
     cutout_failed: Mapped[str | None] = mapped_column(String(256))
+    look: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
     active: Mapped[bool]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "domain", "owner"),)
 
 
 class GenerationRow(Base):

@@ -80,15 +80,17 @@ class Users(Database):
             return session.scalar(select(func.count()).select_from(UserRow)) or 0
 
     def delete_user(self, user_id: str) -> list[str]:
-        """Erase a user with everything of theirs: preferences, consents, events, vectors, generations.
+        """Erase a user with everything of theirs: preferences, consents, events, vectors, generations, saved looks.
 
-        Returns the sha256s of their generated pictures that nothing else refers to, for the caller to remove.
+        Returns the sha256s of their pictures that nothing else refers to, for the caller to remove.
         Raises NotFound.
         """
         theirs = select(GenerationRow.id).where(GenerationRow.user_id == user_id)
         touched = select(EventRow.user_id).where(EventRow.generation_id.in_(theirs))
         with self._writing(alone=True) as session:
             pictures = set(session.scalars(select(GenerationRow.picture).where(GenerationRow.user_id == user_id)))
+            looks = delete(ItemRow.__table__).where(ItemRow.domain == "look", ItemRow.owner == user_id)
+            pictures |= {picture for picture in session.scalars(looks.returning(ItemRow.picture)) if picture}
             # others who acted on these generations lose those events: what was made from them is made anew
             session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(touched)))
             gone = session.execute(delete(UserRow.__table__).where(UserRow.id == user_id).returning(UserRow.id))

@@ -33,7 +33,7 @@ def test_an_item_replaces_the_one_before(store: Store) -> None:
 
 def test_items_by_domain_and_whether_they_are_active(store: Store) -> None:
     gone = BARE.model_copy(update={"id": "gone", "active": False})
-    look = BARE.model_copy(update={"id": "look", "domain": "look"})
+    look = BARE.model_copy(update={"id": "look", "domain": "look", "category": "party", "look": {"products": []}})
     store.put_items([FULL, gone, look])
     assert store.items() == [FULL]
     assert store.items(active=None) == [gone, FULL]
