@@ -37,10 +37,14 @@ class Aligned:
 
 def align(photo: Bytes, face: Face) -> Aligned:
     """The face of a photo, uint8 (h, w, 3), as the reader sees it. What lies outside the photo is its nearest pixel."""
+    there = through(face, matrix_of(face))
+    return Aligned(crop_of(photo, face), there, points_of(masks_by_placement(there), there))
+
+
+def crop_of(photo: Bytes, face: Face) -> Bytes:
+    """The crop alone, uint8 (SIDE, SIDE, 3)."""
     matrix = matrix_of(face)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    there = through(face, matrix)
-    return Aligned(_cut(photo, face, matrix, scale), there, points_of(masks_by_placement(there), there))
+    return _cut(photo, matrix, float(np.hypot(matrix[0, 0], matrix[1, 0])))
 
 
 def matrix_of(face: Face) -> Matrix:
@@ -62,7 +66,7 @@ def through(face: Face, matrix: Matrix) -> Face:
     return Face(np.concatenate([xy, face.points[:, 2:] * scale], 1).astype(np.float32), face.confidence)
 
 
-def _cut(photo: Bytes, face: Face, matrix: Matrix, scale: float) -> Bytes:
+def _cut(photo: Bytes, matrix: Matrix, scale: float) -> Bytes:
     """Shrinks a large face by area first, as the turn takes single pixels."""
     side = SIDE / scale
     centre = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2] @ [SIDE / 2, SIDE / 2, 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from persona.catalog.colour import delta_e_2000, srgb_to_lab
-from persona.makeup.aligned import VARIANTS, align, masks_by_placement, spread
+from persona.makeup.aligned import VARIANTS, align, crop_of, masks_by_placement, matrix_of, spread, through
 from persona.makeup.bare import remove
 from persona.makeup.face import Bytes, Face, LandmarkDetector
 from persona.makeup.lights import HELD_OUT, held_out, lit
@@ -28,6 +28,7 @@ from persona.makeup.render import apply
 from persona.makeup.skin import read_skin
 
 Labs = NDArray[np.float64]
+OFTEN = 2  # ceilings and removals are measured on one look in so many
 BANDS = {"light": range(1, 5), "medium": range(5, 8), "deep": range(8, 11)}  # of the Monk scale
 
 
@@ -43,7 +44,7 @@ class Subject:
 
     def colours(self, photo: Bytes) -> Labs:
         """Medians of CIELAB in a picture of the same face in the same place, (V, 3)."""
-        crop = align(photo, self.portrait.face).crop.reshape(-1, 3)
+        crop = crop_of(photo, self.portrait.face).reshape(-1, 3)
         return np.asarray(np.median(srgb_to_lab(crop[self.cores]), 1), np.float64)
 
     def wearing(self, look: Look) -> Labs:
@@ -70,9 +71,9 @@ class Result:
 
 def subject_of(portrait: Portrait) -> Subject:
     """A portrait to measure on."""
-    aligned = align(portrait.photo, portrait.face)
-    cores = np.stack([spread(mask) for mask in masks_by_placement(aligned.face)])
-    crop = aligned.crop.reshape(-1, 3)
+    there = through(portrait.face, matrix_of(portrait.face))
+    cores = np.stack([spread(mask) for mask in masks_by_placement(there)])
+    crop = crop_of(portrait.photo, portrait.face).reshape(-1, 3)
     bare = np.asarray(np.median(srgb_to_lab(crop[cores]), 1), np.float64)
     monk = read_skin(portrait.photo, portrait.face).monk
     band = next((name for name, tones in BANDS.items() if monk in tones), "unread")
@@ -108,8 +109,9 @@ def readings(
             if faces:
                 seen = reader.read(photo, faces[0])
                 _judge(result, look, seen, following, subject.colours(made))
-                _judge_ceiling(result, look, made, photo, faces[0])
-                _judge_removal(result, look, made, reader)
+                if k % OFTEN == 0:  # these take longer than the rest
+                    _judge_ceiling(result, look, made, photo, faces[0])
+                    _judge_removal(result, look, made, reader)
             results.append(result)
     return results
 
@@ -138,9 +140,9 @@ def _judge(result: Result, look: Look, seen: ReadLook, following: Look, true: La
 def _judge_ceiling(result: Result, look: Look, made: Bytes, photo: Bytes, face: Face) -> None:
     """What could be measured by landmarks seen in this light, if the light's gains on skin were known exactly."""
     subject, region_at = result.subject, [core(r, PLACEMENTS[r][0]) for r in REGIONS]
-    aligned, true = align(photo, face), align(made, subject.portrait.face)
-    skin = aligned.at[core("skin", "even")], true.at[core("skin", "even")]
-    seen, neutral = (linear_of(a.crop.reshape(-1, 3)[at]) for a, at in zip((aligned, true), skin))
+    aligned, skin = align(photo, face), core("skin", "even")
+    seen = linear_of(aligned.crop.reshape(-1, 3)[aligned.at[skin]])
+    neutral = linear_of(crop_of(made, subject.portrait.face).reshape(-1, 3)[subject.cores[skin]])
     gains = np.exp(np.median(np.log(seen + 0.004), 0) - np.median(np.log(neutral + 0.004), 0))
     said = measured(photo, aligned, face, (float(gains[0]), float(gains[1]), float(gains[2])))
     worn = subject.colours(made)

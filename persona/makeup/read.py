@@ -15,7 +15,7 @@ import torch
 
 from persona import modelfolder
 from persona.errors import BadInput
-from persona.makeup.aligned import VARIANTS, Aligned, align, hull
+from persona.makeup.aligned import VARIANTS, Aligned, align, crop_of, hull
 from persona.makeup.face import Bytes, Face
 from persona.makeup.lab import lab_to_rgb, linear_to_lab, rgb_to_lab
 from persona.makeup.look import PLACEMENTS, REGIONS, Lab, Look, Placement, Region
@@ -24,6 +24,9 @@ from persona.makeup.render import Layers, look_of
 
 KIND = "look-reader"
 Gains = tuple[float, float, float]  # of linear red, green and blue
+# In how much light a person stands can be told from the face about as well as cameras choose their exposure anyway (to
+# 0.3 in the logarithm each, see `persona.makeup.skin`), and the network is surer of it than it may be on new people.
+TRUST = 0.5
 NEUTRAL: Gains = (1.0, 1.0, 1.0)
 # which of BARE lies under each region
 UNDER: dict[Region, str] = {
@@ -92,7 +95,7 @@ class LookReader:
         aligned = align(photo, face)
         crop = torch.from_numpy(aligned.crop).permute(2, 0, 1)[None].float() / 255
         around = torch.from_numpy(hull(aligned.face))[None]
-        return self.network(crop, torch.from_numpy(aligned.at)[None], around)
+        return self.network(crop, torch.from_numpy(aligned.at)[None], around, TRUST)
 
 
 def checked(photo: Bytes) -> Bytes:
@@ -107,7 +110,7 @@ def measured(photo: Bytes, aligned: Aligned, face: Face, light: Gains = NEUTRAL)
 
     aligned: of a photo of the same face in the same place, whose points are measured at.
     """
-    crop = align(photo, face).crop.reshape(-1, 3)
+    crop = crop_of(photo, face).reshape(-1, 3)
     at = aligned.at[[_variant(region, PLACEMENTS[region][0]) for region in REGIONS]]
     points = torch.from_numpy(crop[at]).permute(2, 0, 1)[None].float() / 255
     linear = to_linear(points) / torch.tensor(light)[:, None, None]

@@ -62,8 +62,8 @@ class ReaderNetwork(nn.Module):
         self.sizes = sizes
         self.heads = nn.Linear(width, sum(sizes))
 
-    def forward(self, crops: Tensor, at: Tensor, around: Tensor) -> Readings:
-        """Read faces; see Readings."""
+    def forward(self, crops: Tensor, at: Tensor, around: Tensor, trust: float = 1.0) -> Readings:
+        """Read faces; see Readings. trust: in its word on how much light there is, 0 to 1."""
         linear = to_linear(crops)
         points = linear.flatten(2).gather(2, at.flatten(1)[:, None].expand(-1, 3, -1))
         points = points.unflatten(2, at.shape[1:])  # (n, 3, patches, points)
@@ -73,6 +73,7 @@ class ReaderNetwork(nn.Module):
         shapes = self._shapes(relative)
         invariant = (logs - skin[..., None]).flatten(1)
         light = self.light(torch.cat([measure(points)[0], invariant, shapes], 1)) + 0.3 * (skin + 1.3)
+        light = light - (1 - trust) * light.mean(1, keepdim=True)
         cleared = points * (-light)[..., None, None].exp()
         statistics, middle = measure(cleared)
         hidden = self.trunk(torch.cat([statistics, invariant, shapes, light, contrasts(middle)], 1))
