@@ -43,16 +43,19 @@ def evaluate_looks(
       by nothing, where both have some; `_nearest_real`: of the corpus' look of the nearest description; `_shuffled`.
     - `look_spread_ratio`: distance, as read, between looks of one condition over that between the corpus' looks of the
       nearest descriptions (of `known` looks); `_shuffled`: between generated looks of different conditions.
-    - `look_precision`, `look_recall`, `look_coverage` in the judge's features, `_ceiling` for looks of the corpus.
+    - `look_precision`, `look_recall`, `look_coverage` in the judge's features, of looks generated for other looks of
+      the corpus; `_ceiling`: of these looks themselves.
     """
     rng = np.random.default_rng(seed)
     real, corpus = named(count, HELD_OUT + seed), named(known, HELD_OUT + seed + 1)
     conditions, others = describe(real), describe(corpus)
     made = generator.draw(conditions, [seed * 1_000_003 + number for number in range(count)])
-    charts, shuffled = judge.charts(count, SEED + 2), np.roll(np.arange(count), count // 2)
-    (fake, fake_features), (true, true_features) = judge.look(made, charts), judge.look(real, charts)
+    charts, shuffled = judge.charts(count, SEED + 2), rng.permutation(count)
+    fake, (true, true_features) = judge.look(made, charts)[0], judge.look(real, charts)
     nearest = [corpus[row] for row in pairwise(conditions, others).argmin(1)]
-    floor = judge.look([corpus[row] for row in rng.choice(known, count, replace=False)], charts)[1]
+    some = rng.choice(known, count, replace=False)  # others than were asked for: fakes of the same would be nearer
+    floor = judge.look([corpus[row] for row in some], charts)[1]
+    like_some = judge.look(generator.draw(others[some], some.tolist()), charts)[1]
     figures = {
         "look_retrieval_top1": retrieval(fake.numpy(), conditions, seed),
         "look_retrieval_ceiling": retrieval(true.numpy(), conditions, seed),
@@ -62,7 +65,7 @@ def evaluate_looks(
         "look_lips_de00_nearest_real": _lips(nearest, real),
         "look_lips_de00_shuffled": _lips([made[row] for row in shuffled], real),
         **_spread(generator, judge, conditions, corpus, others, seed),
-        **_quality(true_features.numpy(), fake_features.numpy(), floor.numpy()),
+        **_quality(true_features.numpy(), like_some.numpy(), floor.numpy()),
     }
     return {name: round(value, 4) for name, value in figures.items()} | {"look_held_out": count, "look_seed": seed}
 

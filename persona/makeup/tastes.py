@@ -24,7 +24,7 @@ from persona.makeup.look import Lab, Look
 from persona.makeup.lookgan import LookGenerator, look_digest
 from persona.makeup.named import named_looks
 from persona.store.records import FACETS, Facet, Item, Occasion, Preference, Profile, Rights, Style
-from persona.taste.history import TYPE_CODES, WEIGHT_OF_CODE, HistoryEntry
+from persona.taste.history import NEGATIVE_CODES, TYPE_CODES, WEIGHT_OF_CODE, HistoryEntry
 from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, interest_modes
@@ -84,16 +84,16 @@ def leanings(profile: Profile, history: Sequence[HistoryEntry], garments: ItemTa
 
 def _leaning(facet: Facet, history: Sequence[HistoryEntry], garments: ItemTable) -> dict[str, float]:
     """By value, from -CARRIED to CARRIED."""
-    rows = np.array([entry.item for entry in history if entry.item is not None], np.int64)
-    kinds = [TYPE_CODES[entry.type] for entry in history if entry.item is not None]
+    acted = [entry for entry in history if entry.item is not None]
+    rows = np.array([entry.item for entry in acted], np.int64)
+    kinds = np.array([TYPE_CODES[entry.type] for entry in acted], np.int64)
+    weights = np.where(np.isin(kinds, NEGATIVE_CODES), -1.0, np.sqrt(WEIGHT_OF_CODE[kinds]))
     codes = garments.codes[:, FACET_NAMES.index(facet)]
-    weights = np.sign(WEIGHT_OF_CODE[kinds]) * np.sqrt(np.abs(WEIGHT_OF_CODE[kinds]))  # a purchase is not five likes
     told = {}
     for code, value in enumerate(FACETS[facet]):
         share = float((codes == code).mean()) if len(codes) else 0.0
-        expected = share * float(np.abs(weights).sum())
-        away = float(weights[codes[rows] == code].sum()) - expected if len(rows) else 0.0
-        deviations = away / np.sqrt(expected * (1 - share) + 1)
+        away = float(weights[codes[rows] == code].sum() - share * weights.sum())
+        deviations = away / np.sqrt(share * (1 - share) * np.abs(weights).sum() + 1)
         told[value] = round(CARRIED * float(np.clip(deviations / 3, -1, 1)), 3)
     return told
 
