@@ -1,0 +1,40 @@
+"""A detector for the whole session, and the shared portraits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from persona.errors import PersonaError
+from persona.makeup.detector import MediaPipeDetector, open_detector
+from persona.makeup.evaluate_regions import Portrait, portraits
+from persona.makeup.face import LandmarkDetector
+
+
+@pytest.fixture(scope="session")
+def detector() -> Iterator[LandmarkDetector]:
+    """MediaPipe where it is installed."""
+    try:
+        opened = open_detector()
+    except PersonaError as error:
+        pytest.skip(str(error))
+    yield opened
+    if isinstance(opened, MediaPipeDetector):
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def faces_zip(datasets: Path) -> Path:
+    """The shared portraits."""
+    archive = datasets / "faces.zip"
+    if not archive.is_file():
+        pytest.skip(f"no portraits: {archive} is missing")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def shared_portraits(faces_zip: Path) -> list[Portrait]:
+    """Every ninth of them, neutral and smiling ones and composites."""
+    return list(portraits(faces_zip))[::9]
