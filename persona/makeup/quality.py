@@ -59,6 +59,13 @@ def check(photo: Bytes, faces: Sequence[Face], choose: int | None = None) -> Fac
     return face
 
 
+def counted(faces: Sequence[Face]) -> list[Face]:
+    """The faces that may be meant, from left to right: those that are not much smaller than the largest."""
+    largest = max((face.eye_distance for face in faces), default=0.0)
+    found = [face for face in faces if face.eye_distance >= BYSTANDER * largest]
+    return sorted(found, key=lambda face: float(face.xy[:, 0].mean()))
+
+
 def head_pose(face: Face) -> tuple[float, float, float]:
     """Yaw (to the person's own left is positive), pitch (down is positive) and roll in degrees; 0, 0, 0 looks straight
     ahead. Of the mesh's own depth, which reads about three quarters of a turn."""
@@ -94,22 +101,20 @@ def openness(face: Face) -> tuple[float, float]:
 def _chosen(faces: Sequence[Face], choose: int | None) -> Face:
     if not faces:
         raise BadInput("photo", "no face is seen: send one with a face from the front, in light", "no_face")
-    largest = max(face.eye_distance for face in faces)
-    counted = [face for face in faces if face.eye_distance >= BYSTANDER * largest]
-    counted.sort(key=lambda face: float(face.xy[:, 0].mean()))
+    meant = counted(faces)
     if choose is not None:
-        if not 1 <= choose <= len(counted):
+        if not 1 <= choose <= len(meant):
             raise BadInput(
-                "face", f"{choose} is none of the {len(counted)} in the photo, {_places(counted)}", "no_face"
+                "face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face"
             )
-        return counted[choose - 1]
-    if len(counted) > 1:
+        return meant[choose - 1]
+    if len(meant) > 1:
         raise BadInput(
             "photo",
-            f"there are {len(counted)} faces: choose one by `face`, counted from left to right: {_places(counted)}",
+            f"there are {len(meant)} faces: choose one by `face`, counted from left to right: {_places(meant)}",
             "several_faces",
         )
-    return counted[0]
+    return meant[0]
 
 
 def _places(faces: Sequence[Face]) -> str:
