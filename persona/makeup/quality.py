@@ -104,9 +104,7 @@ def _chosen(faces: Sequence[Face], choose: int | None) -> Face:
     meant = counted(faces)
     if choose is not None:
         if not 1 <= choose <= len(meant):
-            raise BadInput(
-                "face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face"
-            )
+            raise BadInput("face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face")
         return meant[choose - 1]
     if len(meant) > 1:
         raise BadInput(

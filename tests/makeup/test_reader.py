@@ -194,7 +194,7 @@ def test_the_renderer_runs_backwards(chart: Chart, finish: str) -> None:
 
     made = render(bare, masks, layers_of([look]))
     middle, _ = medians(rgb_to_lab(bare), masks[:, REGIONS.index("lips")])
-    back = without(made, masks, look, {region: middle[0] for region in REGIONS})
+    back = without(made, masks, look, dict.fromkeys(REGIONS, middle[0]))
     assert torch.equal(back[..., :190, :], bare[..., :190, :])
     assert float((back - bare).abs().mean()) < 0.1 * float((made - bare).abs().mean())
 
