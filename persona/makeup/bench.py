@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.chart import draw_chart
 from persona.makeup.detector import open_detector
 from persona.makeup.face import Bytes, Face
@@ -67,7 +67,7 @@ def _photo(small: Bytes, face: Face) -> tuple[Bytes, Face]:
 def _detection(small: Bytes, large: Bytes) -> dict[str, Any]:
     try:
         detector = open_detector()
-    except PersonaError:
+    except OutOfDate:
         return {}
     return {
         "detect512_ms": _milliseconds(lambda: detector.detect(small)),

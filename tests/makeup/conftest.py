@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.detector import MediaPipeDetector, open_detector
 from persona.makeup.evaluate_regions import Portrait, portraits
 from persona.makeup.face import LandmarkDetector
@@ -18,7 +18,7 @@ def detector() -> Iterator[LandmarkDetector]:
     """MediaPipe where it is installed."""
     try:
         opened = open_detector()
-    except PersonaError as error:
+    except OutOfDate as error:
         pytest.skip(str(error))
     yield opened
     if isinstance(opened, MediaPipeDetector):
