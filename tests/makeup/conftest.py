@@ -9,8 +9,8 @@ import pytest
 
 from persona.errors import OutOfDate
 from persona.makeup.detector import MediaPipeDetector, open_detector
-from persona.makeup.evaluate_regions import Portrait, portraits
 from persona.makeup.face import LandmarkDetector
+from persona.makeup.portraits import Picture, pictures_of
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,6 @@ def faces_zip(datasets: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_portraits(faces_zip: Path) -> list[Portrait]:
+def shared_portraits(faces_zip: Path) -> list[Picture]:
     """Every ninth of them, neutral and smiling ones and composites."""
-    return list(portraits(faces_zip))[::9]
+    return list(pictures_of(faces_zip))[::9]
