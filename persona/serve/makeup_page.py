@@ -43,7 +43,7 @@ from persona.serve.service import service
 from persona.store.records import OCCASIONS, SEASONS, Profile, Traits
 
 CSP = HEADERS["Content-Security-Policy"].replace("script-src 'none'", "script-src 'self'; img-src 'self' data: blob:")
-PREVIEW, CHART, THUMBNAIL = 1280, 640, 192  # pixels of a side
+PREVIEW, CHART, SCHEME, THUMBNAIL = 1280, 640, 384, 192  # pixels of a side
 OWN = "own"  # the choice of a look that is none of the list: advised, read from a reference, or edited
 NAMES = {"lip_liner": "lip liner", "skin": "foundation", "liner": "eyeliner", "lids": "eyeshadow"}
 SHAPES, UNDERTONES = get_args(Shape), get_args(Undertone)
@@ -100,6 +100,8 @@ def make_up() -> Response:
             return _keep(studio, choices)
         if what == "advise":
             return _page(studio, choices, _advice(studio, choices))
+        if what in ("save", "transfer") and not _photo("photo"):
+            raise BadInput("photo", "is missing: choose yours first", "no_photo")
         if not _photo("photo"):
             return _page(studio, choices, _chart(studio, choices))
         result = _transfer(studio, choices) if what == "transfer" else _apply(studio, choices)
@@ -208,8 +210,23 @@ def _advice(studio: MakeupStudio, choices: Choices) -> Shown:
         asked["products"] = products
     advice = studio.advise(valid(AdviseRequest, asked))
     shape, tone = advice.analysis.shape.shape or USUAL_SHAPE, advice.analysis.skin.monk or choices.tone or USUAL_TONE
-    charts = tuple(_drawn(studio, scheme.look, shape, tone, 384, Painting()) for scheme in advice.schemes)
+    if "photo" in asked:
+        charts = tuple(_worn(studio, asked, scheme.look) for scheme in advice.schemes)
+    else:
+        charts = tuple(_drawn(studio, scheme.look, shape, tone, SCHEME, Painting()) for scheme in advice.schemes)
     return replace(_chart(studio, choices), advice=advice, charts=charts)
+
+
+def _worn(studio: MakeupStudio, asked: dict[str, Any], look: Look) -> str:
+    """A look on the face of the photo, and little around it."""
+    about = {name: asked[name] for name in ("photo", "photo_rights", "face")}
+    made = studio.apply(valid(ApplyRequest, {**about, "look": look}))
+    left, top, right, bottom = made.done.face.box
+    side = min(round(1.7 * max(right - left, bottom - top)), *made.after.shape[:2])
+    x, y = (left + right - side) // 2, (top + bottom - side) // 2
+    x, y = min(max(x, 0), made.after.shape[1] - side), min(max(y, 0), made.after.shape[0] - side)
+    part = cv2.resize(made.after[y : y + side, x : x + side], (SCHEME, SCHEME), interpolation=cv2.INTER_AREA)
+    return _inside(encode(np.asarray(part, np.uint8), "jpeg", made.label), "jpeg")
 
 
 def _keep(studio: MakeupStudio, choices: Choices) -> Response:
@@ -242,7 +259,9 @@ def _problem(studio: MakeupStudio, choices: Choices, problem: BadInput | OutOfDa
         return shown
     request.files["photo"].stream.seek(0)
     photo = open_photo(_photo("photo"), max_pixels=MOST_PIXELS)
-    return replace(shown, after=_inside(_plain(_smaller(photo)), "jpeg"), size=(photo.shape[1], photo.shape[0]))
+    return replace(
+        shown, after=_inside(_plain(_smaller(photo)), "jpeg"), before=None, size=(photo.shape[1], photo.shape[0])
+    )
 
 
 def _chart(studio: MakeupStudio, choices: Choices) -> Shown:
@@ -277,6 +296,7 @@ def _page(studio: MakeupStudio, choices: Choices, shown: Shown, status: int = 20
         "makeup.html",
         choices=choices,
         shown=shown,
+        trouble=_said(shown.problem),
         regions=[(region, NAMES.get(region, region), region in worn) for region in REGIONS],
         regions_named=[(region, NAMES.get(region, region)) for region in REGIONS],
         monk=MONK,
@@ -292,6 +312,17 @@ def _page(studio: MakeupStudio, choices: Choices, shown: Shown, status: int = 20
     answer.headers["Content-Security-Policy"] = CSP
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def _said(problem: BadInput | OutOfDate | None) -> str:
+    """What is wrong, for people: without the name that programs have for the field."""
+    if isinstance(problem, SeveralFaces) and problem.field == "face":
+        return f"There are {len(problem.faces)} faces on the photo. Whose is yours?"
+    text = str(problem or "")
+    if isinstance(problem, BadInput):
+        name = problem.field.split(".")[0].split("_")[0]
+        text = f"{'Your photo' if name == 'photo' else f'The {name}'}: {text.removeprefix(f'{problem.field}: ')}"
+    return text
 
 
 def _thumbnail(choices: Choices, look: ListedLook) -> str:
