@@ -14,6 +14,7 @@ from persona.errors import BadInput
 from persona.gan import checkpoint
 from persona.gan.run import asked_to_stop
 from persona.makeup.detector import open_detector
+from persona.makeup.face import LandmarkDetector
 from persona.makeup.portraits import Portrait, balanced, held_out_people, load_portraits
 from persona.makeup.read import LookReader
 from persona.makeup.reader_network import ReaderNetwork
@@ -50,12 +51,20 @@ def faces_of(settings: Settings, faces: Path | None) -> Path:
     return found
 
 
-def run(settings: Settings, out: Path, plan: Plan, faces: Path | None, seconds: float | None = None) -> dict[str, Any]:
+def run(
+    settings: Settings,
+    out: Path,
+    plan: Plan,
+    faces: Path | None,
+    seconds: float | None = None,
+    detector: LandmarkDetector | None = None,
+) -> dict[str, Any]:
     """Train, going on from out/checkpoint.pt where it is; write the model folder and return its figures.
 
-    seconds: to train for at most, now; the model is written all the same, and the same command goes on.
+    seconds: to train for at most, now; the model is written all the same, and the same command goes on. detector: left
+    out, that of this installation.
     """
-    portraits = load_portraits(faces_of(settings, faces), open_detector())
+    portraits = load_portraits(faces_of(settings, faces), detector or open_detector())
     held = held_out_people(portraits)
     seen = [portrait for portrait in portraits if portrait.face_id not in held]
     if not seen:

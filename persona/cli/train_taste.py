@@ -30,6 +30,7 @@ def run(
 
     start: folder of a model to go on from. domain: of looks, the stored ones and variations of the named ones.
     """
+    how: dict[str, Any]
     if domain == "look":
         table, how = _looks(settings), {"simulator": SIMULATOR, "card_of": card}
     else:

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.face import POINTS, Box, Bytes, Face, LandmarkDetector
 
 VERSION = "0.10.21"  # later ones bring no models, and 1.x reports usage to its maker
@@ -53,7 +53,7 @@ class MediaPipeDetector:
     """The face mesh of MediaPipe 0.10.21 with refined lips and eyes, on the CPU and without a network.
 
     Opens with the first photo (about two seconds, once) and may be used by several threads; they take turns. Raises
-    PersonaError where MediaPipe is not installed or has lost its models.
+    OutOfDate where MediaPipe is not installed or has lost its models.
     """
 
     def __init__(self, most_faces: int = MOST_FACES) -> None:
@@ -97,7 +97,7 @@ class MediaPipeDetector:
                     graph.close()
                 first = (str(error).strip().splitlines() or [""])[0][:200]
                 remedy = f"pip install --force-reinstall mediapipe=={VERSION}"
-                raise PersonaError(f"mediapipe does not open its models ({first}): {remedy}") from error
+                raise OutOfDate(f"mediapipe does not open its models ({first}): {remedy}") from error
         return self._graphs
 
 
@@ -124,15 +124,15 @@ class KnownLandmarks:
 def open_detector() -> LandmarkDetector:
     """The detector of this installation, its models not loaded yet.
 
-    Raises PersonaError where MediaPipe is not installed, saying what to install; warns where two distributions
+    Raises OutOfDate where MediaPipe is not installed, saying what to install; warns where two distributions
     installed the same cv2.
     """
     try:
         found = importlib.metadata.version("mediapipe")
     except importlib.metadata.PackageNotFoundError:
-        raise PersonaError(how_to_install()) from None
+        raise OutOfDate(how_to_install()) from None
     if found != VERSION:
-        raise PersonaError(f"mediapipe {found} brings no models along: pip install mediapipe=={VERSION}")
+        raise OutOfDate(f"mediapipe {found} brings no models along: pip install mediapipe=={VERSION}")
     owners = importlib.metadata.packages_distributions().get("cv2", [])
     if len(set(owners)) > 1:
         warnings.warn(two_owners(sorted(set(owners))), stacklevel=2)
@@ -167,7 +167,7 @@ def _solutions() -> Any:
         except ImportError as error:
             missing = isinstance(error, ModuleNotFoundError) and error.name == "mediapipe"
             said = how_to_install() if missing else f"mediapipe does not start ({error}): {how_to_install()}"
-            raise PersonaError(said) from error
+            raise OutOfDate(said) from error
     return solutions
 
 

@@ -6,12 +6,8 @@ their overlap says less than that of the lips: makeup on a lid may rightly end e
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.catalog.pictures import decode_photo
-from persona.makeup.analysis import analyse
 from persona.makeup.face import Bytes, Face, LandmarkDetector
 from persona.makeup.look import PLACEMENTS, Region
+from persona.makeup.portraits import band_of, pictures_of
 from persona.makeup.regions import face_box, masks_of
 
 Points = NDArray[np.float64]
@@ -35,55 +30,28 @@ _LIDS = ((18, 19, 20, 21, 22, 38, 37, 36, 35, 34), (23, 24, 25, 26, 27, 43, 42, 
 _BROWS = ((71, 72, 73, 74, 75, 76, 84, 83), (77, 78, 79, 80, 81, 82, 86, 85))
 _JAW, _HAIRLINE = tuple(range(125, 134)), tuple(range(135, 144))
 REGIONS: tuple[Region, ...] = ("lips", "lids", "brows", "skin")
-BANDS = {"light": range(1, 5), "medium": range(5, 7), "deep": range(7, 11)}
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A shared portrait: its photo, its 189 points where it has them, and what its owner says of themselves."""
-
-    name: str
-    photo: Bytes
-    points: Points | None
-    group: str
-    person: str
-
-
-def portraits(archive: Path) -> Iterator[Portrait]:
-    """The portraits of faces.zip, one after another."""
-    with zipfile.ZipFile(archive) as files:
-        names = set(files.namelist())
-        root = next(name for name in names if name.endswith("faces.csv")).removesuffix("faces.csv")
-        for row in csv.DictReader(io.TextIOWrapper(files.open(f"{root}faces.csv"), "utf-8")):
-            beside = f"{root}{row['file'].removesuffix('.webp')}.landmarks.csv"
-            points = np.loadtxt(io.BytesIO(files.read(beside)), delimiter=",") if beside in names else None
-            photo = decode_photo(files.read(root + row["file"]))[..., :3]
-            yield Portrait(row["file"], photo, points, row["ethnicity"], row["face_id"])
+_FINER = 8  # times as fine as the picture: how outlines are drawn
 
 
 def evaluate_regions(archive: Path, detector: LandmarkDetector) -> dict[str, Any]:
-    """Intersection over union of the masks with the hand-placed outlines, over the portraits that have points.
+    """Intersection over union of the masks with the hand-placed outlines, over the pictures that have points.
 
     Returns lip_iou, lids_iou, brows_iou, skin_iou (means); eyes_painted, mouth_painted (share of the area within the
-    lids and between the lips that any mask covers by half); found (share of portraits with exactly one face); by_tone
+    lids and between the lips that any mask covers by half); found (share of pictures with exactly one face); by_tone
     and by_group (means and count of each, by measured Monk band and as they say themselves); tone_worst_over_best and
     group_worst_over_best (of the lips, over bands and groups of at least four persons).
     """
     rows: list[dict[str, Any]] = []
     missed = 0
-    for portrait in portraits(archive):
-        if portrait.points is None:
+    for picture in pictures_of(archive):
+        if picture.points is None:
             continue
-        faces = detector.detect(portrait.photo)
+        faces = detector.detect(picture.photo)
         if len(faces) != 1:
             missed += 1
             continue
-        monk = analyse(portrait.photo, faces[0]).skin.monk
-        band = next((name for name, tones in BANDS.items() if monk in tones), "unknown")
-        rows.append(
-            {**overlaps(portrait.photo, faces[0], portrait.points), "tone": band}
-            | {"group": portrait.group, "person": portrait.person}
-        )
+        known = {"tone": band_of(picture.photo, faces[0]), "group": picture.ethnicity, "person": picture.face_id}
+        rows.append({**overlaps(picture.photo, faces[0], picture.points), **known})
     return _summary(rows, missed)
 
 
@@ -125,10 +93,12 @@ def _share(mask: Mask, of: Mask) -> float:
 
 
 def _filled(points: Points, parts: tuple[tuple[int, ...], ...], shape: tuple[int, int]) -> Mask:
-    mask = np.zeros(shape, np.uint8)
+    """The pixels of which more than half lies within. Drawn finer, since filling counts each pixel that is touched."""
+    fine = np.zeros((shape[0] * _FINER, shape[1] * _FINER), np.uint8)
     for part in parts:
-        cv2.fillPoly(mask, [np.rint(points[list(part)]).astype(np.int32)], (1,))
-    return mask > 0
+        corners = (points[list(part)] + 0.5) * _FINER - 0.5
+        cv2.fillPoly(fine, [np.rint(corners).astype(np.int32)], (255,))
+    return np.asarray(cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)) > 127
 
 
 def _summary(rows: list[dict[str, Any]], missed: int) -> dict[str, Any]:

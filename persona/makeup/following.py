@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from persona.makeup.chart_paint import MONK
-from persona.makeup.look import REGIONS, Lab, Look, Region, lab_of_hex
+from persona.makeup.look import REGIONS, Lab, Look, Region
+from persona.makeup.monk import monk_lab
 from persona.makeup.render import Layers, layers_of
 
 MIDDLE = 5  # Monk tone that looks of the corpus, items of the store and generated looks are made for
-SKIN: Lab = lab_of_hex(MONK[MIDDLE - 1])
+SKIN: Lab = monk_lab(MIDDLE)
 SHARES: dict[Region, float] = {
     "skin": 1.0, "contour": 1.0, "highlight": 0.4, "cheeks": 0.45, "brows": 0.55, "crease": 0.33, "lids": 0.36,
     "liner": 0.0, "lip_liner": 0.13, "lips": 0.28,
@@ -26,13 +26,8 @@ _WHOLE: tuple[Region, ...] = ("skin", "contour")
 _DULL, _VIVID = 30.0, 50.0  # chroma up to which a colour follows as said, and from which on it stays
 
 
-def skin_of(monk: int) -> Lab:
-    """CIELAB of a Monk tone, 1 to 10."""
-    return lab_of_hex(MONK[monk - 1])
-
-
 def fitted(look: Look, skin: Lab) -> Look:
-    """The look on skin of this colour (CIELAB), as `SkinTone.lab` or `skin_of` give it."""
+    """The look on skin of this colour (CIELAB), as `SkinTone.lab` or `monk_lab` give it."""
     moved = follow(layers_of([look]), torch.tensor([skin])).lab[0].tolist()
     products = [
         product.model_copy(update={"lab": tuple(round(part, 3) for part in moved[REGIONS.index(product.region)])})

@@ -21,10 +21,10 @@ SMALLEST = 40.0  # pixels between the eyes: lips are some ten pixels high then
 BYSTANDER = 0.3  # of the largest face: smaller ones are not counted
 MOST_YAW, MOST_PITCH, MOST_ROLL = 25.0, 32.0, 45.0  # degrees; the mesh reads a yaw of 20 as 15, one of 35 as 27
 SHUT = 0.165  # height of an eye's opening in its widths: .19 at least in open ones, .15 at most in shut ones
-DARK = 27.0  # L of the lightest parts of a face
+DARK = 23.0  # L of the lightest parts of a face
 NOISY = 6.0  # standard deviation of L on smooth skin
 FLAT = 0.5  # share of skin without any grain or shading: none has so much in a photo
-PALE_LIPS, FAINT_LINE = 1.4, 7.5  # redness and contrast of lips under which there are none to be seen
+PALE_LIPS, FAINT_LINE = 1.4, 6.8  # redness and contrast of lips under which there are none to be seen
 
 _PITCH_AT = 3.2  # degrees that the mesh reads in portraits taken straight ahead
 _ACROSS = ((33, 263), (133, 362), (234, 454), (61, 291), (172, 397), (93, 323), (127, 356), (58, 288), (50, 280))
@@ -104,9 +104,7 @@ def _chosen(faces: Sequence[Face], choose: int | None) -> Face:
     meant = counted(faces)
     if choose is not None:
         if not 1 <= choose <= len(meant):
-            raise BadInput(
-                "face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face"
-            )
+            raise BadInput("face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face")
         return meant[choose - 1]
     if len(meant) > 1:
         raise BadInput(

@@ -242,8 +242,9 @@ def repaint(
     crop = np.ascontiguousarray(photo[top:bottom, left:right])
     scale = min(1.0, _WORKING / max(crop.shape[:2]))
     small = crop if scale == 1 else _resized(crop, (round(crop.shape[0] * scale), round(crop.shape[1] * scale)))
-    stack = np.zeros((len(REGIONS), *small.shape[:2]), np.float32)
-    for region, mask in masks_of(face.moved(box, scale), small.shape[:2], placements, small).items():
+    shape = (small.shape[0], small.shape[1])
+    stack = np.zeros((len(REGIONS), *shape), np.float32)
+    for region, mask in masks_of(face.moved(box, scale), shape, placements, small).items():
         stack[REGIONS.index(region)] = mask
     picture = torch.from_numpy(small).to(device).permute(2, 0, 1)[None].float().div_(255)
     made = painter(picture, torch.from_numpy(stack)[None].to(device))

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from persona.catalog.colour import delta_e_2000, lab_to_srgb, srgb_to_lab
 from persona.makeup.analysis import SkinTone, Undertone
 from persona.makeup.face import LEFT_EYE, OVAL, RIGHT_EYE, Bytes, Face
+from persona.makeup.monk import MONK_LAB
 from persona.makeup.regions import face_box
 from persona.store.records import Traits
 
 Floats = NDArray[np.float64]
-
-# the ten tones as published, skintone.google (Monk 2022)
-MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
-MONK_LAB: Floats = srgb_to_lab([[int(tone[at : at + 2], 16) for at in (0, 2, 4)] for tone in MONK])
 
 READ_AT = 100.0  # pixels between the eyes at which colours are read
 _CHEEKS = ((117, 118, 101, 36, 205, 187, 123), (346, 347, 330, 266, 425, 411, 352))

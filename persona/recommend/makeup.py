@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from persona.errors import BadInput, OutOfDate, PersonaError
+from persona.errors import BadInput, OutOfDate
 from persona.makeup.advice import advise
 from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, analyse
 from persona.makeup.chart import draw_chart
@@ -287,12 +287,9 @@ class MakeupStudio:
         return _Opened(photo, face, found[choose - 1 if choose else 0], found, label)
 
     def _detect(self, photo: Bytes) -> list[Face]:
-        try:
-            if self._detector is None:
-                self._detector = open_detector()
-            return self._detector.detect(photo)
-        except PersonaError as error:
-            raise OutOfDate(str(error)) from error
+        if self._detector is None:
+            self._detector = open_detector()
+        return self._detector.detect(photo)
 
     def _need_taste(self) -> LookTaste:
         if self._taste is None:

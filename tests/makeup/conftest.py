@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.detector import MediaPipeDetector, open_detector
-from persona.makeup.evaluate_regions import Portrait, portraits
 from persona.makeup.face import LandmarkDetector
+from persona.makeup.portraits import Picture, pictures_of
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def detector() -> Iterator[LandmarkDetector]:
     """MediaPipe where it is installed."""
     try:
         opened = open_detector()
-    except PersonaError as error:
+    except OutOfDate as error:
         pytest.skip(str(error))
     yield opened
     if isinstance(opened, MediaPipeDetector):
@@ -35,6 +35,6 @@ def faces_zip(datasets: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_portraits(faces_zip: Path) -> list[Portrait]:
+def shared_portraits(faces_zip: Path) -> list[Picture]:
     """Every ninth of them, neutral and smiling ones and composites."""
-    return list(portraits(faces_zip))[::9]
+    return list(pictures_of(faces_zip))[::9]

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from persona.catalog.colour import lab_to_srgb, srgb_to_lab
 from persona.makeup import shape, skin
 from persona.makeup.detector import open_detector
-from persona.makeup.evaluate_regions import portraits
+from persona.makeup.portraits import pictures_of
 from persona.settings import load_settings
 
 
@@ -33,9 +33,9 @@ class Learnt:
 def learn(archive: Path) -> Learnt:
     ratios, eyes, labs, whites = [], [], [], []
     detector = open_detector()
-    for portrait in portraits(archive):
+    for portrait in pictures_of(archive):
         face = detector.detect(portrait.photo)[0]
-        if portrait.name.startswith("neutral"):
+        if portrait.file.startswith("neutral"):
             ratios.append(shape.ratios_of(face))
         part, at = skin.closeup(portrait.photo, face)
         found = skin._from_eyes(part, at)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup import detector as module
 from persona.makeup.chart import draw_chart
 from persona.makeup.detector import KnownLandmarks, MediaPipeDetector, how_to_install, open_detector
@@ -129,7 +129,7 @@ def test_lost_models_are_named(detector: LandmarkDetector, monkeypatch: pytest.M
     from mediapipe.python.solutions import face_detection
 
     monkeypatch.setattr(face_detection, "_FULL_RANGE_GRAPH_FILE_PATH", "mediapipe/modules/gone.binarypb")
-    with pytest.raises(PersonaError, match=r"does not open its models.*force-reinstall mediapipe==0\.10\.21"):
+    with pytest.raises(OutOfDate, match=r"does not open its models.*force-reinstall mediapipe==0\.10\.21"):
         MediaPipeDetector().detect(CHART.picture)
 
 
@@ -138,13 +138,13 @@ def test_without_mediapipe_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(module.importlib.metadata, "version", missing)
-    with pytest.raises(PersonaError, match="needs mediapipe"):
+    with pytest.raises(OutOfDate, match="needs mediapipe"):
         open_detector()
 
 
 def test_another_release_brings_no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.metadata, "version", lambda name: "0.10.33")
-    with pytest.raises(PersonaError, match=r"mediapipe==0\.10\.21"):
+    with pytest.raises(OutOfDate, match=r"mediapipe==0\.10\.21"):
         open_detector()
 
 
@@ -158,8 +158,8 @@ def test_another_release_brings_no_models(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_where_there_is_no_wheel_that_is_said(python: tuple[int, int], machine: str, said: str) -> None:
-    with pytest.raises(PersonaError, match=said):
-        raise PersonaError(how_to_install(python, machine))
+    with pytest.raises(OutOfDate, match=said):
+        raise OutOfDate(how_to_install(python, machine))
 
 
 def test_two_owners_of_cv2_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

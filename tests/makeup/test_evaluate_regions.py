@@ -12,8 +12,9 @@ import pytest
 from persona.catalog.pictures import encode
 from persona.makeup.chart import draw_chart
 from persona.makeup.detector import KnownLandmarks
-from persona.makeup.evaluate_regions import evaluate_regions, iou, outlines, portraits
+from persona.makeup.evaluate_regions import evaluate_regions, iou, outlines
 from persona.makeup.face import LIPS_INNER, LIPS_OUTER, Face, LandmarkDetector
+from persona.makeup.portraits import pictures_of
 
 CHART = draw_chart("oval", 5, 384)
 OUTER = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)  # as the template's points go round the mouth
@@ -48,7 +49,7 @@ def archive_of(folder: Path, faces: list[Face], groups: list[str]) -> Path:
 
 
 def known(path: Path) -> KnownLandmarks:
-    return KnownLandmarks((portrait.photo, [CHART.face]) for portrait in portraits(path))
+    return KnownLandmarks((portrait.photo, [CHART.face]) for portrait in pictures_of(path))
 
 
 def test_overlap() -> None:
@@ -89,7 +90,7 @@ def test_groups_are_told_apart_and_small_ones_not_compared(tmp_path: Path) -> No
 
 def test_portraits_without_a_face_are_counted(tmp_path: Path) -> None:
     path = archive_of(tmp_path, [CHART.face] * 4, ["a"] * 4)
-    found = evaluate_regions(path, KnownLandmarks((p.photo, [CHART.face]) for p in list(portraits(path))[:3]))
+    found = evaluate_regions(path, KnownLandmarks((p.photo, [CHART.face]) for p in list(pictures_of(path))[:3]))
     assert found["found"] == 0.75
 
 

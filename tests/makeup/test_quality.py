@@ -11,8 +11,8 @@ import pytest
 
 from persona.errors import BadInput
 from persona.makeup.chart import draw_chart
-from persona.makeup.evaluate_regions import Portrait
 from persona.makeup.face import Bytes, Face, LandmarkDetector
+from persona.makeup.portraits import Picture
 from persona.makeup.quality import check, head_pose, openness
 
 from . import faces_of
@@ -125,14 +125,14 @@ def test_shut_eyes_are_closed_landmarks() -> None:
 
 
 @pytest.mark.data
-def test_the_portraits_pass(shared_portraits: list[Portrait], detector: LandmarkDetector) -> None:
+def test_the_portraits_pass(shared_portraits: list[Picture], detector: LandmarkDetector) -> None:
     codes = [code(portrait.photo, detector) for portrait in shared_portraits]
     assert codes == ["ok"] * len(shared_portraits)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("change", [name for name in CHANGES if name != "as it is"])
-def test_the_portraits_changed(change: str, shared_portraits: list[Portrait], detector: LandmarkDetector) -> None:
+def test_the_portraits_changed(change: str, shared_portraits: list[Picture], detector: LandmarkDetector) -> None:
     wanted, changed = CHANGES[change]
     codes: Counter[str] = Counter()
     for portrait in shared_portraits[::2]:

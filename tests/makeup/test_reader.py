@@ -14,12 +14,13 @@ from persona.makeup.chart import Chart, draw_chart
 from persona.makeup.difference import delta_e
 from persona.makeup.evaluate_transfer import changed_outside
 from persona.makeup.face import Face
+from persona.makeup.lab import rgb_to_lab
 from persona.makeup.lights import HELD_OUT, draw_lights, held_out, lit
 from persona.makeup.look import REGIONS, Look, Product
 from persona.makeup.random_looks import draw_looks
 from persona.makeup.read import LookReader, measured, under_light
 from persona.makeup.reader_network import ReaderNetwork
-from persona.makeup.render import apply, layers_of, render
+from persona.makeup.render import apply, layers_of, medians, render
 from persona.makeup.train_reader import Plan, Trainer, losses, make_faces, pose_all
 from persona.makeup.transfer import covering, transfer
 from persona.settings import CHECKOUT
@@ -189,12 +190,9 @@ def test_the_renderer_runs_backwards(chart: Chart, finish: str) -> None:
     look = Look(products=[Product(region="lips", lab="#902040", opacity=0.7, finish=finish)])
     masks = torch.zeros(1, len(REGIONS), *bare.shape[-2:])
     masks[0, REGIONS.index("lips"), 200:240, 120:200] = 1.0
-    from persona.makeup.lab import rgb_to_lab
-    from persona.makeup.render import medians
-
     made = render(bare, masks, layers_of([look]))
     middle, _ = medians(rgb_to_lab(bare), masks[:, REGIONS.index("lips")])
-    back = without(made, masks, look, {region: middle[0] for region in REGIONS})
+    back = without(made, masks, look, dict.fromkeys(REGIONS, middle[0]))
     assert torch.equal(back[..., :190, :], bare[..., :190, :])
     assert float((back - bare).abs().mean()) < 0.1 * float((made - bare).abs().mean())
 

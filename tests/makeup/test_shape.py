@@ -12,8 +12,8 @@ from persona.makeup import shape as module
 from persona.makeup import skin
 from persona.makeup.analysis import Shape, analyse
 from persona.makeup.chart import draw_chart
-from persona.makeup.evaluate_regions import Portrait
 from persona.makeup.face import Face, LandmarkDetector
+from persona.makeup.portraits import Picture
 from persona.makeup.shape import PROTOTYPES, read_shape
 from persona.store.records import Traits
 
@@ -61,7 +61,7 @@ def test_the_users_word_comes_first() -> None:
 
 
 @pytest.mark.data
-def test_portraits_turned_by_20_degrees(shared_portraits: list[Portrait], detector: LandmarkDetector) -> None:
+def test_portraits_turned_by_20_degrees(shared_portraits: list[Picture], detector: LandmarkDetector) -> None:
     differences = []
     for portrait in shared_portraits:
         (face,) = detector.detect(portrait.photo)

@@ -11,9 +11,10 @@ import pytest
 from persona.catalog.colour import lab_to_srgb, srgb_to_lab
 from persona.makeup.analysis import SkinTone, analyse
 from persona.makeup.chart import draw_chart
-from persona.makeup.evaluate_regions import Portrait, portraits
 from persona.makeup.face import Bytes, Face, LandmarkDetector
-from persona.makeup.skin import MONK, MONK_LAB, Balance, balanced, closeup, read_skin, skin_patches, white_balance
+from persona.makeup.monk import MONK, MONK_LAB
+from persona.makeup.portraits import Picture, pictures_of
+from persona.makeup.skin import Balance, balanced, closeup, read_skin, skin_patches, white_balance
 from persona.store.records import Traits
 
 from . import faces_of
@@ -32,7 +33,7 @@ def within(tone: SkinTone, monk: int) -> bool:
 
 def test_the_published_tones() -> None:
     assert len(MONK) == 10
-    assert (np.diff(MONK_LAB[2:, 0]) < 0).all()
+    assert (np.diff([tone[0] for tone in MONK_LAB[2:]]) < 0).all()
     np.testing.assert_allclose(lab_to_srgb(MONK_LAB)[9], [0x29, 0x24, 0x20], atol=0.01)
 
 
@@ -112,7 +113,7 @@ def test_a_face_that_is_all_hair_has_no_tone() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize("gains", [WARM, COOL])
 def test_of_the_portraits_a_cast_moves_few_by_more_than_one_tone(
-    gains: tuple[float, float, float], shared_portraits: list[Portrait], detector: LandmarkDetector
+    gains: tuple[float, float, float], shared_portraits: list[Picture], detector: LandmarkDetector
 ) -> None:
     moved, angles = [], []
     for portrait in shared_portraits:
@@ -127,10 +128,10 @@ def test_of_the_portraits_a_cast_moves_few_by_more_than_one_tone(
 @pytest.mark.data
 def test_self_reported_groups_lie_where_they_should(faces_zip: Path, detector: LandmarkDetector) -> None:
     tones: dict[str, list[int]] = {"white": [], "black": []}
-    for number, portrait in enumerate(portraits(faces_zip)):
-        if portrait.group == "black" or (portrait.group == "white" and number % 6 == 0):
+    for number, portrait in enumerate(pictures_of(faces_zip)):
+        if portrait.ethnicity == "black" or (portrait.ethnicity == "white" and number % 6 == 0):
             tone = read_skin(portrait.photo, detector.detect(portrait.photo)[0])
             assert tone.monk is not None
-            tones[portrait.group].append(tone.monk)
+            tones[portrait.ethnicity].append(tone.monk)
     assert 3 <= np.median(tones["white"]) <= 5
     assert np.median(tones["black"]) >= 7
