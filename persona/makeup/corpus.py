@@ -110,7 +110,7 @@ def _leave_out(products: dict[Region, Product], rng: np.random.Generator, variet
             del products[region]
     for needed, region in (("lips", "lip_liner"), ("lids", "crease")):
         if needed not in products:
-            products.pop(region, None)  # type: ignore[call-overload]
+            products.pop(region, None)
 
 
 def _add(products: dict[Region, Product], rng: np.random.Generator, variety: Variety) -> None:
@@ -150,7 +150,7 @@ def _shade_eyes(products: dict[Region, Product], rng: np.random.Generator, varie
         for region, darker in (("lids", 0.0), ("crease", 0.3)):
             if region in products:
                 lab = _of_lch(family[0] * (1 - darker), family[1], family[2])
-                products[region] = products[region].model_copy(update={"lab": lab})  # type: ignore[index]
+                products[region] = products[region].model_copy(update={"lab": lab})
     for region in _EYES:
         if region in products:
             lab = moved(products[region].lab, hue=hue, lightness=lightness, chroma=float(np.exp(chroma)))

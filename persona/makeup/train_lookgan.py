@@ -115,5 +115,6 @@ class LookTrainer(Trainer):
 
     def averaged(self, batches: int = 0) -> LookNetwork:
         """A copy of the averaged network; it has no batch statistics."""
-        network: LookNetwork = copy.deepcopy(self.average)
+        network = copy.deepcopy(self.average)
+        assert isinstance(network, LookNetwork)
         return network.eval()
