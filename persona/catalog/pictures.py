@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from persona.errors import BadInput, NotFound
 
@@ -24,6 +24,7 @@ Bytes = NDArray[np.uint8]
 MOST_PIXELS = 50_000_000  # of a photo that is decoded: 200 MB as RGBA
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_ANIMATED = ("PNG", "WEBP", "GIF", "AVIF")  # the others keep pages or a preview, not frames
 
 
 class Pictures:
@@ -105,34 +106,49 @@ def premultiply(rgba: Bytes) -> Bytes:
     return np.concatenate([(colour * alpha * 2 + 255) // 510, alpha], -1).astype(np.uint8)
 
 
-def decode_photo(content: bytes, *, max_pixels: int = MOST_PIXELS, at_least: int | None = None) -> Bytes:
-    """A photo's pixels, upright: uint8 (h, w, 3), or (h, w, 4) with straight alpha where the file has transparency.
+def decode_photo(
+    content: bytes,
+    *,
+    max_pixels: int = MOST_PIXELS,
+    at_least: int | None = None,
+    stills_only: bool = False,
+    field: str = "picture",
+) -> Bytes:
+    """A photo's pixels, upright and in sRGB: uint8 (h, w, 3), or (h, w, 4) with straight alpha where the file has
+    transparency.
 
-    Any kind of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF: 16-bit, CMYK, grey and palette pictures come as 8-bit RGB, an
-    animation as its first frame. The size is checked from the header, before anything is decoded. at_least: a longer
-    side of so many pixels is enough, which makes large JPEGs several times as fast.
+    Any kind of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF: 16-bit, CMYK, grey and palette pictures come as 8-bit RGB,
+    colours by the file's own profile where it has a sound one, an animation as its first frame. The size is checked
+    from the header, before anything is decoded. at_least: a longer side of so many pixels is enough, which makes large
+    JPEGs several times as fast. stills_only: refuse animations.
 
-    Raises BadInput (field "picture") for what is empty, truncated, too large or no picture.
+    Raises BadInput with this field and the code no_photo (empty), not_a_picture, too_many_pixels, animated or broken
+    (cut short, or with less in it than its header says).
     """
     if not content:
-        raise BadInput("picture", "the file is empty: send the photo again")
+        raise BadInput(field, "the file is empty: send the photo again", "no_photo")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            _refuse_large(image.width * image.height, max_pixels)
+            _refuse_large(image.width * image.height, max_pixels, field)
+            if stills_only and image.format in _ANIMATED and getattr(image, "is_animated", False):
+                raise BadInput(field, "is an animation: send a photo that stands still, as JPEG or PNG", "animated")
             if at_least is not None and image.format in ("JPEG", "MPO"):
                 image.draft(None, (at_least, at_least))
             image.load()
-            return _eight_bit(ImageOps.exif_transpose(image))
+            if image.format in ("JPEG", "MPO") and _ends_grey(image) and _is_starved(content, image):
+                raise ValueError("its header says more than there is")
+            ImageOps.exif_transpose(image, in_place=True)
+            return _eight_bit(_in_srgb(image))
     except BadInput:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        _refuse_large(2 * max_pixels, max_pixels)
+        _refuse_large(2 * max_pixels, max_pixels, field)
         raise
     except UnidentifiedImageError:
         wanted = ", ".join(kind for kind in _formats() if kind != "MPO")
-        raise BadInput("picture", f"is no picture that can be read: send one of {wanted}") from None
+        raise BadInput(field, f"is no picture that can be read: send one of {wanted}", "not_a_picture") from None
     except Exception as error:  # on a broken file the decoders raise whatever they come upon
-        raise BadInput("picture", f"is broken or cut short ({error}): send the photo again") from None
+        raise BadInput(field, f"is broken or cut short ({error}): send the photo again", "broken") from None
 
 
 def _formats() -> list[str]:
@@ -140,9 +156,38 @@ def _formats() -> list[str]:
     return [kind for kind in _KINDS if kind in Image.OPEN]
 
 
-def _refuse_large(pixels: int, most: int) -> None:
+def _refuse_large(pixels: int, most: int, field: str) -> None:
     if pixels > most:
-        raise BadInput("picture", f"has more than {most / 1e6:g} million pixels: send a smaller one")
+        raise BadInput(field, f"has more than {most / 1e6:g} million pixels: send a smaller one", "too_many_pixels")
+
+
+def _ends_grey(image: Image.Image) -> bool:
+    """Whether the last corner is the middle grey that libjpeg fills in, without a word, where the data end early."""
+    corner = np.asarray(image.crop((max(image.width - 4, 0), max(image.height - 4, 0), image.width, image.height)))
+    return bool((np.abs(corner.astype(int) - 127.5) <= 1.5).all())
+
+
+def _is_starved(content: bytes, image: Image.Image) -> bool:
+    """Whether a JPEG's decoder still wants data at the end: then data put there show in the picture."""
+    end = content.rfind(b"\xff\xd9")
+    more = b"".join(b"\x5a\xa5\x3c\x69\x96" * 40 + bytes((0xFF, 0xD0 + i)) for i in range(8))
+    with Image.open(io.BytesIO(content[:end] + more + content[end:]), formats=["JPEG"]) as fed:
+        fed.draft(None, image.size)
+        return fed.size != image.size or fed.tobytes() != image.tobytes()
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Colours by the profile in the file; one that is broken or of another kind of picture counts as none."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        wanted = "RGBA" if image.mode == "RGBA" else "RGB"
+        converted = ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode=wanted)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return converted if converted is not None else image
 
 
 def _eight_bit(image: Image.Image) -> Bytes:

@@ -180,6 +180,32 @@ def inverter(images: int, out: Path, seed: int | None) -> None:
     print_values(fit_inverter(load_settings(seed=seed), out, images), {})
 
 
+@train.command(example="persona train reader --out runs/look-reader")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), default=1700, show_default=True, help="Batches of 32.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
+)
+@click.option(
+    "--faces", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Zip of portraits, with faces.csv (file, face_id, age, gender, ethnicity).",
+)  # fmt: skip
+@_out("look-reader")
+@SEED
+def reader(steps: int, seconds: float | None, faces: Path | None, out: Path, seed: int | None) -> None:
+    """Train the network that reads makeup looks from photos; some twenty minutes on one core.
+
+    It learns from portraits that the renderer makes up, so it needs mediapipe (`persona[face]`) and portraits. Whole
+    people are held out for `persona evaluate makeup`.
+    """
+    from persona.cli.output import print_values
+    from persona.cli.train_reader import run
+    from persona.makeup.train_reader import Plan
+    from persona.settings import load_settings
+
+    settings = load_settings(seed=seed)
+    print_values(run(settings, out, Plan(steps=steps, seed=settings.seed), faces, seconds), {})
+
+
 @click.group(cls=Group)
 def evaluate() -> None:
     """Measure how good the models are, on data that they were not trained on."""
@@ -286,6 +312,31 @@ def evaluate_taste(
     like = "simulated" if data == "simulated" else "beauty"  # whose keys it has
     record = record and data in command.NAMED
     publish(f"persona evaluate taste --data {like}", values, why, as_json=as_json, record=record)
+
+
+@evaluate.command("makeup", example="persona evaluate makeup --json")
+@click.option(
+    "--faces", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Zip of other portraits, with faces.csv (file, face_id, age, gender, ethnicity).",
+)  # fmt: skip
+@click.option("--looks", type=click.IntRange(1, 100), default=8, show_default=True, help="Random looks a portrait.")
+@AS_JSON
+@RECORD
+def evaluate_makeup(faces: Path | None, looks: int, as_json: bool, record: bool) -> None:
+    """Read looks from photos, move them to other faces and take them off, on people who were held out; minutes.
+
+    Every figure stands beside a control, and by Monk tone, gender and ethnicity as people say it themselves. Figures of
+    other portraits are printed and not kept. Needs mediapipe (`persona[face]`).
+    """
+    from persona.cli.evaluate_makeup import READER, keep, measure
+    from persona.settings import load_settings
+
+    settings = load_settings()
+    values, why = measure(settings, faces, looks)
+    record = record and faces is None
+    if record:
+        keep(settings.models / READER, values)
+    publish("persona evaluate makeup", values, why, as_json=as_json, record=record)
 
 
 COMMANDS: tuple[click.Command, ...] = (train, evaluate)

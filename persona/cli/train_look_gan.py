@@ -39,7 +39,7 @@ tones).
   no way learnt. Licence: Apache-2.0, as the code.
 - Made {date}: shown {images:,} pictures, after {begun:,} steps on descriptions alone. Figures:
   `persona evaluate makeup`.
-- Looks are made for the middle of the Monk scale; `persona.makeup.fitting` puts them on any skin.
+- Looks are made for the middle of the Monk scale; `persona.makeup.following` puts them on any skin.
 - Limits: it varies what the named looks have in them and invents no new idea of makeup. Label what it makes as
   generated.
 """

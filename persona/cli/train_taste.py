@@ -30,11 +30,11 @@ def run(
 
     start: folder of a model to go on from. domain: of looks, the stored ones and variations of the named ones.
     """
-    how: dict[str, Any] = {}
+    how: dict[str, Any]
     if domain == "look":
         table, how = _looks(settings), {"simulator": SIMULATOR, "card_of": card}
     else:
-        table = garments(settings, real=False).table(VisualNetwork.load(settings.models / "visual-64"))
+        table, how = garments(settings, real=False).table(VisualNetwork.load(settings.models / "visual-64")), {}
     with Store.open(settings.url) as store, SummaryWriter(str(out)) as board:
 
         def log(step: int, figures: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,31 +39,32 @@ def write(state: dict[str, Any], path: Path) -> None:
     os.replace(temporary, path)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A state as written. Raises BadInput where the file is missing, damaged or no checkpoint."""
+def read(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
+    """A state as written, of these parts. Raises BadInput where the file is missing, damaged or no checkpoint."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadInput(str(path), "no such checkpoint") from None
     except Exception as error:  # torch raises whatever its zip reader met
         raise BadInput(str(path), f"damaged checkpoint ({type(error).__name__}); use the one before it") from error
-    if not isinstance(state, dict) or (missing := [part for part in PARTS if part not in state]):
+    if not isinstance(state, dict) or (missing := [part for part in parts if part not in state]):
         raise BadInput(
             str(path), f"no checkpoint of a run: it lacks {missing[0] if isinstance(state, dict) else 'all'}"
         )
     return state
 
 
-def read_last(path: Path) -> dict[str, Any]:
+def read_last(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
     """The state in `path`, or the one before where that is damaged or missing, with a warning. Raises BadInput."""
     try:
-        return read(path)
+        return read(path, parts)
     except BadInput as error:
         if not previous(path).exists():
             raise
         try:
-            state = read(previous(path))
+            state = read(previous(path), parts)
         except BadInput as second:
             raise BadInput(str(path), f"{error}; {second}; begin again with another --out") from error
-        log.warning("%s; going on from %s, after %s pictures", error, previous(path), format(state["images"], ","))
+        counted = "images" if "images" in parts else "steps"
+        log.warning("%s; going on from %s, after %s %s", error, previous(path), format(state[counted], ","), counted)
         return state

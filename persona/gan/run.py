@@ -54,7 +54,7 @@ def drive(
         trainer.resume(out / CHECKPOINT)
     first = trainer.images
     with ExitStack() as stack:
-        stopped = stack.enter_context(_asked_to_stop())
+        stopped = stack.enter_context(asked_to_stop())
         book = stack.enter_context(book_of(trainer, out)) if trainer.ranks.leads else None
         try:
             for figures in _steps(trainer, stopped, every):
@@ -145,7 +145,7 @@ class _GarmentBook(Book):
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
+def asked_to_stop() -> Iterator[threading.Event]:
     """Set by Ctrl-C or SIGTERM, so that a step is never broken off; a second one breaks it off all the same."""
     stop, before = threading.Event(), dict[int, Any]()
 

@@ -14,9 +14,8 @@ from persona.makeup.chart_canvas import Canvas, Line, mask_of, smooth
 from persona.makeup.chart_points import CHIN, TOP, Doubles, half_width, table, unwarp, warp
 from persona.makeup.chart_relief import height, light
 from persona.makeup.face import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE, Bytes, Floats
+from persona.makeup.monk import MONK
 
-# the Monk Skin Tone scale as published at skintone.google
-MONK = ("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420")
 # hair and eyes that go with each tone, of those that do
 _HAIR = (
     "#8a6a4a", "#7a5a40", "#4a3527", "#3c2a20", "#30221b", "#281d18", "#221a17", "#1f1917", "#1b1716", "#191615",
@@ -336,7 +335,7 @@ def _brow(canvas: Canvas, shape: Shape, colours: Colours, sign: int, dice: np.ra
     low = smooth(points[[55, 65, 52, 53, 46] if sign < 0 else [285, 295, 282, 283, 276]], 100)
     high = smooth(points[[107, 66, 105, 63, 70] if sign < 0 else [336, 296, 334, 293, 300]], 100)
     tone = 0.75 * colours.hair + 0.25 * colours.dark(0.45)
-    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.34, 5.0)
+    canvas.fill(np.concatenate([low, high[::-1]]), tone, 0.44, 5.0)
     for shade, count in ((0.72, 110), (0.95, 110), (1.15, 70)):
         lines = []
         for _ in range(count):

@@ -10,7 +10,7 @@ is not known here. A variation keeps the idea of its base and changes, all by th
 4. **Products left out or added.** No lip liner without lips, no crease without lids, never neither lips nor eyes; what
    is added are EXTRAS in their usual colours.
 
-All of them are as on the middle skin; `persona.makeup.fitting` puts them on any other.
+All of them are as on the middle skin; `persona.makeup.following` puts them on any other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona.errors import BadInput
-from persona.makeup.fitting import MIDDLE
+from persona.makeup.following import MIDDLE
 from persona.makeup.look import PLACEMENTS, REGIONS, Finish, Lab, Look, Product, Region
 from persona.makeup.named import named_looks
 

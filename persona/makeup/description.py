@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from persona.makeup.fitting import SKIN
+from persona.makeup.following import SKIN
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Look, Placement, Region
 from persona.makeup.render import Layers, layers_of
 from persona.taste.table import DIMENSIONS, Floats

@@ -19,8 +19,8 @@ from pydantic import Field, model_validator
 
 from persona.errors import NotFound
 from persona.makeup.analysis import Monk
-from persona.makeup.chart_paint import MONK
 from persona.makeup.look import Finish, Lab, Look, Placement, Product, Region, Share, lab_of_hex
+from persona.makeup.monk import monk_lab
 from persona.store.records import Finite, Identifier, Occasion, Record, Season, Style
 
 TABLE = Path(__file__).with_name("looks.json")
@@ -65,7 +65,7 @@ class Shade(Record):
 
 
 def _lightness(monk: int) -> float:
-    return lab_of_hex(MONK[monk - 1])[0]
+    return monk_lab(monk)[0]
 
 
 class NamedLook(Record):
@@ -80,7 +80,7 @@ class NamedLook(Record):
 
     def on(self, monk: Monk, skin: Lab | None = None) -> Look:
         """The look on skin of a Monk tone. skin: its colour where it was measured, CIELAB; else the tone's own."""
-        own = skin or lab_of_hex(MONK[monk - 1])
+        own = skin or monk_lab(monk)
         products = tuple(shade.on(monk, own) for shade in self.products)
         return Look(title=self.title, occasions=self.occasions, seasons=self.seasons, products=products)
 

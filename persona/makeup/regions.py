@@ -82,7 +82,7 @@ def face_box(face: Face, width: int, height: int) -> Box:
 
 def masks_of(
     face: Face,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     placements: Mapping[Region, Placement],
     rgb: Bytes | None = None,
 ) -> dict[Region, Floats]:
@@ -116,7 +116,7 @@ def _draw(canvas: Canvas, keep: Keep | None, region: Region, placement: Placemen
     return np.clip(mask, 0, 1, out=mask)
 
 
-def _enlarged(mask: Floats, shape: tuple[int, int]) -> Floats:
+def _enlarged(mask: Floats, shape: tuple[int, ...]) -> Floats:
     return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
@@ -364,16 +364,17 @@ def _contour(canvas: Canvas, placement: Placement) -> Floats:
 
 
 def _highlight(canvas: Canvas, placement: Placement) -> Floats:
-    bridge = canvas.stroke(canvas.at[list(_BRIDGE)], (0.05, 0.06, 0.07, 0.08), 0.03)
-    bow = canvas.ellipse(canvas.mean(_BOW) + canvas.up * (0.03 * canvas.unit), np.array([1, 0]), 0.12, 0.05)
-    mask = np.maximum(0.8 * bridge, 0.7 * bow)
+    bridge = canvas.stroke(canvas.at[list(_BRIDGE)], (0.05, 0.06, 0.07, 0.08), 0.04)
+    bow = canvas.ellipse(canvas.mean(_BOW) + canvas.up * (0.055 * canvas.unit), np.array([1, 0]), 0.14, 0.05)
+    lips = canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0.008)
+    mask = np.maximum(0.8 * bridge, 0.6 * bow * (1 - lips))
     if placement == "t_zone":
         across = canvas.at[454] - canvas.at[234]
         mask = np.maximum(mask, 0.8 * canvas.ellipse(canvas.mean(_FOREHEAD), across, 0.6, 0.35))
         return np.maximum(mask, 0.6 * canvas.ellipse(canvas.mean(_CHIN), across, 0.25, 0.18))
     for side in _SIDES:
         bone, temple = canvas.mean(side.bone), canvas.at[side.temple]
-        mask = np.maximum(mask, canvas.ellipse(bone, temple - canvas.mean(side.cheek), 0.42, 0.14))
+        mask = np.maximum(mask, 0.9 * canvas.ellipse(bone, temple - canvas.mean(side.cheek), 0.42, 0.2))
     return mask * canvas.within()
 
 

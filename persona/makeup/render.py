@@ -9,7 +9,7 @@ Nothing is smoothed, and skin products never lighten. What a mask does not reach
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,9 +29,9 @@ _LOW, _HIGH = (0.0, -100.0, -100.0), (100.0, 100.0, 100.0)
 _WORKING = 900  # pixels of the longer side at which a face is painted at most; what changes is enlarged from there
 _SMALL = 1e-3  # a mask that is less is nothing
 # by finish, in the order of FINISHES: how much of the light above the median stays, and of the shade below it
-_LIGHT = torch.tensor([0.7, 1.0, 1.5, 1.15])
-_SHADE = torch.tensor([0.95, 1.0, 1.05, 1.0])
-_GLOW = torch.tensor([0.0, 0.0, 14.0, 7.0])  # lightness added where the region is at its lightest
+LIGHT = torch.tensor([0.7, 1.0, 1.5, 1.15])
+SHADE = torch.tensor([0.95, 1.0, 1.05, 1.0])
+GLOW = torch.tensor([0.0, 0.0, 14.0, 7.0])  # lightness added where the region is at its lightest
 _SPARKLE = torch.tensor([0.0, 0.0, 0.0, 14.0])  # lightness of single glitter grains
 _TILE = 64  # side of the pattern of glitter grains
 
@@ -134,19 +134,25 @@ def _seen(
     if region == "skin":  # it evens the colour, and may deepen, but never lightens
         to = torch.minimum(to, start)
     off = lightness - start
-    gain = torch.where(
-        off > 0, (finish @ _LIGHT.to(finish))[:, None, None], (finish @ _SHADE.to(finish))[:, None, None]
-    )
+    gain = torch.where(off > 0, (finish @ LIGHT.to(finish))[:, None, None], (finish @ SHADE.to(finish))[:, None, None])
     shaded = to + off * gain * ((to + 16) / (start + 16)) ** 0.5  # dark pigments show less of the shading
     lit = (off / (2.5 * spread[:, None, None])).clamp(0, 1)
-    shine = lit * lit * (finish @ _GLOW.to(finish))[:, None, None]
+    shine = lit * lit * (finish @ GLOW.to(finish))[:, None, None]
     shine = shine + _grains(lab, window) * (finish @ _SPARKLE.to(finish))[:, None, None]
     chroma = ((shaded + 16) / (to + 16)).clamp(0.3, 1.15) * (1 - (shine / 60).clamp(0, 0.5))
-    rest = 0.25 if region == "skin" else 0.35  # of the skin's own unevenness in colour
     own = lab[:, 1:] - middle[:, 1:, None, None]
     return torch.cat(
-        [(shaded + shine).clamp(0, 100)[:, None], pigment[:, 1:, None, None] * chroma[:, None] + rest * own], 1
+        [
+            (shaded + shine).clamp(0, 100)[:, None],
+            pigment[:, 1:, None, None] * chroma[:, None] + unevenness(region) * own,
+        ],
+        1,
     )
+
+
+def unevenness(region: Region) -> float:
+    """How much of the skin's own unevenness in colour shows through full cover."""
+    return 0.25 if region == "skin" else 0.35
 
 
 def medians(lab: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +211,6 @@ def _pasted(pictures: Tensor, part: Tensor, rows: slice, columns: slice) -> Tens
     return result
 
 
-@torch.no_grad()
 def apply(
     photo: Bytes, face: Face, look: Look, strength: float | Mapping[Region, float] = 1.0, device: str = "cpu"
 ) -> Bytes:
@@ -214,34 +219,38 @@ def apply(
     Works on the face's part of the photo, so a large photo costs little more than a small one. Where no mask reaches,
     pixels stay bit for bit as they are.
     """
+    by_region = [strength.get(region, 1.0) if isinstance(strength, Mapping) else strength for region in REGIONS]
+    wearing, shares = layers_of([look]).to(device), torch.tensor([by_region], device=device)
+    return repaint(photo, face, placements_of(look), lambda p, m: render(p, m, wearing, shares), device)
+
+
+@torch.no_grad()
+def repaint(
+    photo: Bytes,
+    face: Face,
+    placements: Mapping[Region, Placement],
+    painter: Callable[[Tensor, Tensor], Tensor],
+    device: str = "cpu",
+) -> Bytes:
+    """The photo with the face's part painted anew. painter: from sRGB (1, 3, h, w) and masks (1, R, h, w) to sRGB that
+    is the same where no mask reaches."""
     height, width = photo.shape[:2]
     left, top, right, bottom = box = face_box(face, width, height)
     result = photo.copy()
-    if not look.products or right <= left or bottom <= top:
+    if not placements or right <= left or bottom <= top:
         return result
-    crop = photo[top:bottom, left:right].copy()
+    crop = np.ascontiguousarray(photo[top:bottom, left:right])
     scale = min(1.0, _WORKING / max(crop.shape[:2]))
     small = crop if scale == 1 else _resized(crop, (round(crop.shape[0] * scale), round(crop.shape[1] * scale)))
-    masks = masks_of(face.moved(box, scale), (small.shape[0], small.shape[1]), placements_of(look), small)
-    changed = _painted(small, masks, look, strength, device)
-    if scale == 1:
-        result[top:bottom, left:right] = changed
-    else:
-        result[top:bottom, left:right] = _enlarged(crop, small, changed)
-    return result
-
-
-def _painted(
-    crop: Bytes, masks: Mapping[Region, np.ndarray], look: Look, strength: float | Mapping[Region, float], device: str
-) -> Bytes:
-    stack = np.zeros((len(REGIONS), *crop.shape[:2]), np.float32)
-    for region, mask in masks.items():
+    shape = (small.shape[0], small.shape[1])
+    stack = np.zeros((len(REGIONS), *shape), np.float32)
+    for region, mask in masks_of(face.moved(box, scale), shape, placements, small).items():
         stack[REGIONS.index(region)] = mask
-    by_region = [strength.get(region, 1.0) if isinstance(strength, Mapping) else strength for region in REGIONS]
-    picture = torch.from_numpy(crop).to(device).permute(2, 0, 1)[None].float().div_(255)
-    wearing = layers_of([look]).to(device)
-    made = render(picture, torch.from_numpy(stack)[None].to(device), wearing, torch.tensor([by_region], device=device))
-    return (made[0].permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    picture = torch.from_numpy(small).to(device).permute(2, 0, 1)[None].float().div_(255)
+    made = painter(picture, torch.from_numpy(stack)[None].to(device))
+    changed = (made[0].permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    result[top:bottom, left:right] = changed if scale == 1 else _enlarged(crop, small, changed)
+    return result
 
 
 def _enlarged(crop: Bytes, small: Bytes, changed: Bytes) -> Bytes:

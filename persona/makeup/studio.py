@@ -19,8 +19,9 @@ from persona.makeup.analysis import Shape
 from persona.makeup.chart import draw_chart
 from persona.makeup.description import SLOTS, Drawn
 from persona.makeup.face import Box, Face
-from persona.makeup.fitting import follow, skin_of
+from persona.makeup.following import follow
 from persona.makeup.look import REGIONS
+from persona.makeup.monk import monk_lab
 from persona.makeup.regions import face_box, masks_of
 from persona.makeup.render import render
 
@@ -45,7 +46,7 @@ class Studio:
     def open(cls, side: int, shapes: Sequence[Shape] = SHAPES, tones: Sequence[int] = TONES) -> Studio:
         """Charts of these shapes and Monk tones at this side in pixels. Some seconds for all fifty."""
         made = [_cropped(shape, tone, side) for shape in shapes for tone in tones]
-        skins = torch.tensor([skin_of(tone) for _ in shapes for tone in tones])
+        skins = torch.tensor([monk_lab(tone) for _ in shapes for tone in tones])
         return cls(torch.stack([picture for picture, _ in made]), torch.stack([masks for _, masks in made]), skins)
 
     def __len__(self) -> int:
@@ -63,8 +64,8 @@ class Studio:
     def paint(self, charts: Tensor, drawn: Drawn) -> Tensor:
         """Looks on charts, int64 (n,): sRGB (n, 3, side, side) from 0 to 1, with gradients to the looks.
 
-        They follow the chart's skin (`persona.makeup.fitting`). A product between two placements (soft weights) lies as
-        a mixture of both.
+        They follow the chart's skin (`persona.makeup.following`). A product between two placements (soft weights) lies
+        as a mixture of both.
         """
         layers = follow(drawn.layers, self.skins[charts])
         return render(self.pictures[charts], self.laid(charts, drawn.places), layers)

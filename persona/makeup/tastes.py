@@ -19,7 +19,7 @@ from persona.catalog.colour import colour_name
 from persona.makeup.corpus import DEFAULT as VARIETY
 from persona.makeup.corpus import named
 from persona.makeup.description import VERSION, describe
-from persona.makeup.fitting import MIDDLE, fitted
+from persona.makeup.following import MIDDLE, fitted
 from persona.makeup.look import Lab, Look
 from persona.makeup.lookgan import LookGenerator, look_digest
 from persona.makeup.named import named_looks

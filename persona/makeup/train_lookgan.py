@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -115,6 +115,5 @@ class LookTrainer(Trainer):
 
     def averaged(self, batches: int = 0) -> LookNetwork:
         """A copy of the averaged network; it has no batch statistics."""
-        network = copy.deepcopy(self.average)
-        assert isinstance(network, LookNetwork)
+        network = cast(LookNetwork, copy.deepcopy(self.average))
         return network.eval()

@@ -78,3 +78,9 @@ def test_many_bad_rows_are_counted_not_all_listed(store: Store, tmp_path: Path) 
     assert len(result.stderr.splitlines()) == MOST_SKIPPED + 1
     assert "... and 5 more" in result.stderr
     assert f"{bad} skipped" in result.stdout
+
+
+def test_looks_are_drawn_and_added(store: Store) -> None:
+    assert run("import", "looks").stdout == "30 read, 30 added, 0 known already, 0 skipped\n"
+    assert len(store.looks()) == 30
+    assert store.items() == []

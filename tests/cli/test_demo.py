@@ -70,7 +70,7 @@ def test_an_interrupted_import_is_gone_on_with(in_demo: Demo, tmp_path: Path, mo
     with Store.open(settings.url) as store:
         store.put_items([Item(id="generated-0000", category="dress", rights=Rights(licence="x", source="x"))])
         assert run("demo", "--no-serve", "--users", "1").exit_code == 0
-        assert store.count_items() == ITEMS
+        assert store.count_items("garment") == ITEMS
 
 
 def test_one_s_own_catalogue_is_not_mixed_with_the_demo_s(
@@ -188,3 +188,10 @@ def _status(url: str, seconds: float) -> int:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
+
+
+def test_looks_are_there_from_the_start(demo: Demo) -> None:
+    with Store.open(demo.settings.url) as store:
+        looks = store.looks()
+    assert len(looks) == 30
+    assert all(look.rights.generated and look.picture for look in looks)

@@ -10,10 +10,11 @@ from scipy.stats import spearmanr
 from persona.errors import BadInput
 from persona.makeup.corpus import REDS, hue_of, named, variations
 from persona.makeup.description import SLOTS, describe, drawn_of, seen
-from persona.makeup.fitting import SKIN, fitted, skin_of
+from persona.makeup.following import SKIN, fitted
 from persona.makeup.lab import rgb_to_lab
 from persona.makeup.look import PLACEMENTS, REGIONS, Look, Product
 from persona.makeup.lookgan import looks_of
+from persona.makeup.monk import monk_lab
 from persona.makeup.named import named_looks
 from persona.makeup.studio import Studio
 
@@ -140,11 +141,11 @@ def test_foundation_follows_the_skin_and_a_red_lip_stays() -> None:
     skin = Product(region="skin", lab=SKIN, opacity=0.4)
     nude = Product(region="lips", lab=(58.0, 20.0, 16.0), opacity=0.6)
     for tone in range(1, 11):
-        own = skin_of(tone)
+        own = monk_lab(tone)
         look = fitted(Look(products=(skin, RED)), own)
         np.testing.assert_allclose(look.on("skin").lab, np.clip(own, (2, -128, -128), (98, 128, 128)), atol=0.01)  # type: ignore[union-attr]
         assert look.on("lips").lab == pytest.approx(RED.lab, abs=0.01)  # type: ignore[union-attr]
-    deep, light = (fitted(Look(products=(nude,)), skin_of(tone)).products[0].lab[0] for tone in (9, 1))
+    deep, light = (fitted(Look(products=(nude,))(tone)).products[0].lab[0] for tone in (9, 1))
     assert deep < nude.lab[0] - 5 < light
 
 

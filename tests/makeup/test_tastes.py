@@ -10,9 +10,9 @@ import pytest
 
 from persona.errors import BadInput
 from persona.makeup.description import VERSION, describe
-from persona.makeup.fitting import skin_of
 from persona.makeup.look import Look
 from persona.makeup.lookgan import LookGenerator
+from persona.makeup.monk import monk_lab
 from persona.makeup.tastes import CARRIED, corpus_items, leanings, look_table, personal_looks
 from persona.store.records import Item, Preference, Profile, Rights
 from persona.taste.history import HistoryEntry
@@ -170,7 +170,7 @@ def test_looks_for_a_person_repeat_and_differ_from_anothers(
 
 
 def test_an_occasion_and_a_skin_are_kept_to(generator: LookGenerator, taste: TasteModel, table: ItemTable) -> None:
-    made = personal_looks(generator, taste, table, None, [], count=3, seed=1, occasion="stage", skin=skin_of(9))
+    made = personal_looks(generator, taste, table, None, [], count=3, seed=1, occasion="stage", skin=monk_lab(9))
     middle = personal_looks(generator, taste, table, None, [], count=3, seed=1, occasion="stage")
     assert {one.category for one in made} == {"stage"}
     assert [one.digest for one in made] == [one.digest for one in middle]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -14,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from persona.errors import BadInput, OutOfDate
-from persona.store import Preference, Profile, Store, migrate, upgrade
+from persona.store import Event, Item, Preference, Profile, Rights, Store, migrate, upgrade
 from persona.store.engine import make_engine, parse_url
 from persona.store.migrate import alembic_config
 from persona.store.schema import Base
@@ -62,6 +64,33 @@ def test_down_and_up_again(database_url: str, engine: Engine) -> None:
         Store.open(database_url)
     upgrade(database_url)
     Store.open(database_url).close()
+
+
+def test_looks_go_with_their_migration_and_garments_stay(database_url: str, engine: Engine) -> None:
+    rights = Rights(licence="CC0-1.0", source="https://example.org")
+    coat = Item(id="coat", category="outwear", owner="u1", price=9.5, rights=rights)
+    look = Item(id="look", domain="look", category="party", owner="u1", rights=rights, look={"products": []})
+    at = datetime(2025, 5, 4, tzinfo=UTC)
+    with Store.open(database_url) as store:
+        store.put_user(Profile(id="u1"))
+        store.put_items([coat, look])
+        store.put_item_vectors("visual-64@1", ["coat", "look"], np.ones((2, 4), np.float32))
+        worn = Event(key="worn", user_id="u1", item_id="coat", type="like", at=at)
+        store.add_events([worn, Event(key="put on", user_id="u1", item_id="look", type="like", at=at)])
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    assert "look" not in {column["name"] for column in inspect(engine).get_columns("items")}
+    with pytest.raises(OutOfDate, match=r"earlier version \(0001\)"):
+        Store.open(database_url)
+    upgrade(database_url)
+    with Store.open(database_url) as store:
+        assert store.items(domain=None) == [coat]
+        assert store.history("u1") == [worn]
+        assert store.item_vectors("visual-64@1")[0] == ["coat"]
+        store.put_items([look])
+        assert store.looks("u1") == [look]
 
 
 TOMORROW = """
