@@ -25,4 +25,4 @@ class Conflict(PersonaError):
 
 
 class OutOfDate(PersonaError):
-    """A database from before a migration, or a model folder of another version."""
+    """What this installation has not, or has of another version: a migration, a model folder, an optional package."""

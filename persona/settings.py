@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -21,6 +21,9 @@ def _datasets() -> Path | None:
     """The data folder beside the checkout, which developers have; None for everybody else."""
     beside = CHECKOUT.parent / "shared" / "data"
     return beside if beside.is_dir() else None
+
+
+Signature = Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"]
 
 
 class Settings(BaseSettings):
@@ -51,8 +54,13 @@ class Settings(BaseSettings):
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="that everything random comes from")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default=1, description="serving processes")
+    c2pa_certificate: Path | None = Field(
+        default=None, description="certificate chain (PEM) that made-up photos are signed with; unset: not signed"
+    )
+    c2pa_key: Path | None = Field(default=None, description="its private key (PEM, PKCS 8)")
+    c2pa_algorithm: Signature = Field(default="es256", description="what the key signs by")
 
-    @field_validator("database_url", "datasets", "threads", mode="before")
+    @field_validator("database_url", "datasets", "threads", "c2pa_certificate", "c2pa_key", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value

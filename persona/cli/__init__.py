@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import bench, data, exporting, models, service
+from persona.cli import bench, data, exporting, makeup, models, service
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -21,5 +21,12 @@ def main() -> None:
     """
 
 
-for command in (*service.COMMANDS, *data.COMMANDS, *models.COMMANDS, *exporting.COMMANDS, *bench.COMMANDS):
+for command in (
+    *service.COMMANDS,
+    *makeup.COMMANDS,
+    *data.COMMANDS,
+    *models.COMMANDS,
+    *exporting.COMMANDS,
+    *bench.COMMANDS,
+):
     main.add_command(command)

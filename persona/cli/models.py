@@ -10,6 +10,7 @@ import click
 
 from persona.cli.bench import AS_JSON, RECORD, SERVED, publish
 from persona.cli.command import Group
+from persona.store.records import Domain
 
 LOSSES = ("relativistic", "hinge", "lsgan", "wgan-gp", "minimax")  # of persona.gan.losses
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -59,9 +60,16 @@ def visual(epochs: int, out: Path, seed: int | None) -> None:
     help="Taste model's folder to go on from, with what has happened since (warm start).",
 )
 @click.option("--ids/--no-ids", default=True, show_default=True, help="Keep each item's own vector besides its look.")
-@_out("taste-garment")
+@click.option(
+    "--domain", type=click.Choice(["garment", "look"]), default="garment", show_default=True,
+    help="Taste in garments, or in makeup looks.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Model folder to write. Default: runs/taste-garment or runs/taste-look.")  # fmt: skip
 @SEED
-def taste(simulated: int, steps: int, start: Path | None, ids: bool, out: Path, seed: int | None) -> None:
+def taste(
+    simulated: int, steps: int, start: Path | None, ids: bool, domain: Domain, out: Path | None, seed: int | None
+) -> None:
     """Train the model that reads a user's taste, from simulated users, wardrobes and users who consented.
 
     From a trained model on, some hundred steps do for what has happened since.
@@ -71,7 +79,8 @@ def taste(simulated: int, steps: int, start: Path | None, ids: bool, out: Path, 
     from persona.settings import load_settings
 
     settings = load_settings(seed=seed)
-    print_values(run(settings, out, simulated=simulated, steps=steps, keep_ids=ids, start=start), {})
+    out = out or Path("runs") / f"taste-{domain}"
+    print_values(run(settings, out, simulated=simulated, steps=steps, keep_ids=ids, start=start, domain=domain), {})
 
 
 @train.command(example="persona train gan --size 64 --images 400000 --out runs/garment-64")
@@ -114,6 +123,27 @@ def gan(
         click.echo(train_gan.profile(order))
     else:
         print_values(train_gan.dry_run(order) if dry_run else train_gan.train(order), {})
+
+
+@train.command("look-gan", example="persona train look-gan --images 45000 --out runs/look-gan")
+@click.option("--images", type=click.IntRange(1000), default=45_000, show_default=True, help="Pictures to show in all.")
+@click.option("--set", "changed", multiple=True, metavar="NAME=VALUE", help="Change a field of the recipe.")
+@_out("look-gan")
+@SEED
+def look_gan(images: int, changed: tuple[str, ...], out: Path, seed: int | None) -> None:
+    """Train the generator of makeup looks on drawn face charts; some twenty minutes on one core.
+
+    It saves every two minutes and goes on from there. A grid of looks, figures as JSON lines and TensorBoard's files
+    are written to the same folder as it goes.
+    """
+    from persona.cli import train_look_gan
+    from persona.cli.output import print_values
+    from persona.makeup.train_lookgan import plan
+    from persona.settings import load_settings
+
+    settings = load_settings(seed=seed)
+    recipe = plan(64, images, settings.seed).override(changed)
+    print_values(train_look_gan.train(recipe, out, settings.torch_device), {})
 
 
 @train.command(example="persona train directions")

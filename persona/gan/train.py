@@ -43,7 +43,7 @@ class Trainer:
         self.share = self.ranks.share(recipe.batch)
         self.loss = LOSSES[recipe.loss]
         layout = {"device": self.device, "memory_format": torch.channels_last}
-        self.generator = Generator(recipe.size, categories, recipe.width)
+        self.generator = self._new_generator()
         self.discriminator = Discriminator(recipe.size, categories, recipe.width, self.loss.spectral)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.ranks.share_statistics(self.generator)
@@ -60,12 +60,28 @@ class Trainer:
         batch = self._batch()
         z = self.draw.normal(self.share, LATENT).to(self.device)
         self._set_rates()
-        with self._autocast():
-            fake = self.generator(z, batch.condition, batch.category)
+        fake = self._generate(z, batch)
         real_scores = self._step_discriminator(batch, fake.detach())
         self._step_generator(batch, fake, real_scores)
         self.images += self.recipe.batch
         self._average()
+
+    # what another kind of generator does otherwise
+
+    def _new_generator(self) -> nn.Module:
+        return Generator(self.recipe.size, len(self.garments.names), self.recipe.width)
+
+    def _generate(self, z: Tensor, batch: Batch) -> Tensor:
+        """Pictures (n, 4, s, s) in [-1, 1] for a batch's conditions and categories."""
+        with self._autocast():
+            pictures: Tensor = self.generator(z, batch.condition, batch.category)
+        return pictures
+
+    def _distance(self, batch: Batch, fake: Tensor) -> Tensor:
+        """What keeps generated pictures near their conditions from the first step on; weighed by `Recipe.colour`."""
+        return colour_distance(fake, batch.pictures)
+
+    # one step
 
     def _batch(self) -> Batch:
         batch = self.garments.draw(self.weights, self.share, self.draw)
@@ -133,7 +149,7 @@ class Trainer:
             phi = self.discriminator.features(augment(fake, strength, self.draw))
         fake_scores = self.discriminator.score(phi, batch.condition, batch.category, ramp)
         loss = self.loss.generator(real_scores, fake_scores) + self._read_back(batch, phi)
-        loss = loss + self.recipe.colour * colour_distance(fake, batch.pictures)
+        loss = loss + self.recipe.colour * self._distance(batch, fake)
         self.adam_g.zero_grad()
         loss.backward()
         self.ranks.average(self.generator.parameters())
@@ -162,7 +178,7 @@ class Trainer:
             into.copy_(from_)
 
     @torch.no_grad()
-    def averaged(self, batches: int = 24) -> Generator:
+    def averaged(self, batches: int = 24) -> Any:
         """A copy of the averaged generator with batch statistics of its own (BigGAN's standing statistics)."""
         generator = copy.deepcopy(self.average).train()
         draw = Draw(self.recipe.seed)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from persona.store.records import Finite, Record
+from persona.store.records import Finite, Record, Traits
+
+if TYPE_CHECKING:
+    from persona.makeup.face import Bytes, Face
 
 Monk = Annotated[int, Field(ge=1, le=10)]
 Undertone = Literal["cool", "neutral", "warm"]
@@ -39,3 +42,13 @@ class FaceAnalysis(Record):
 
     skin: SkinTone
     shape: FaceShape
+
+
+def analyse(photo: Bytes | None, face: Face | None, traits: Traits | None = None) -> FaceAnalysis:
+    """Skin tone and face shape of a face in a photo, uint8 (h, w, 3), the user's own word first; without a photo, or
+    without a face, their word alone."""
+    from persona.makeup import shape, skin  # they give the records above
+
+    if photo is None or face is None:
+        return FaceAnalysis(skin=skin.unread("there is no photo", traits), shape=shape.unread_shape(traits))
+    return FaceAnalysis(skin=skin.read_skin(photo, face, traits), shape=shape.read_shape(face, traits))

@@ -11,27 +11,18 @@ import cv2
 import numpy as np
 import torch
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.chart import draw_chart
 from persona.makeup.detector import open_detector
 from persona.makeup.face import Bytes, Face
-from persona.makeup.look import REGIONS, Look, Product
+from persona.makeup.look import REGIONS, Look
 from persona.makeup.regions import masks_of
 from persona.makeup.render import apply, placements_of
 
-_COLOURS = [
-    "#8a5a3c",
-    "#6a4028",
-    "#ffe4cc",
-    "#c8505a",
-    "#40281c",
-    "#6b3f35",
-    "#4a2a66",
-    "#101014",
-    "#7c1020",
-    "#a01838",
-]
-FULL = Look(products=tuple(Product(region=r, lab=c, opacity=0.7) for r, c in zip(REGIONS, _COLOURS)))  # type: ignore[arg-type]
+_COLOURS = (  # in the order of REGIONS
+    "#8a5a3c", "#6a4028", "#ffe4cc", "#c8505a", "#40281c", "#6b3f35", "#4a2a66", "#101014", "#7c1020", "#a01838",
+)  # fmt: skip
+FULL = Look.model_validate({"products": [{"region": r, "lab": c, "opacity": 0.7} for r, c in zip(REGIONS, _COLOURS)]})
 SMALL, LARGE = 512, (3000, 4000)  # pixels: a square portrait, and 12 megapixels
 ROUNDS = 15
 
@@ -76,7 +67,7 @@ def _photo(small: Bytes, face: Face) -> tuple[Bytes, Face]:
 def _detection(small: Bytes, large: Bytes) -> dict[str, Any]:
     try:
         detector = open_detector()
-    except PersonaError:
+    except OutOfDate:
         return {}
     return {
         "detect512_ms": _milliseconds(lambda: detector.detect(small)),

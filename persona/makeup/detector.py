@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.errors import PersonaError
+from persona.errors import OutOfDate
 from persona.makeup.face import POINTS, Box, Bytes, Face, LandmarkDetector
 
 VERSION = "0.10.21"  # later ones bring no models, and 1.x reports usage to its maker
@@ -36,6 +36,9 @@ MARGIN = 2.2  # side of the crop that a face is read from, in sides of its detec
 SURE = 0.5  # score from which on a detection is a face
 TILED = 512  # pixels of the longer side from which on parts are searched too
 SAME = 0.4  # detections that overlap so much (of the smaller) are one face
+_MESH = {
+    "static_image_mode": True, "max_num_faces": 4, "refine_landmarks": True, "min_detection_confidence": SURE,
+}  # fmt: skip
 REMEDY = "pip uninstall -y {owners} && pip install --no-deps opencv-python-headless"
 
 Boxes = NDArray[np.float64]  # (n, 5): left, top, right, bottom in pixels, score
@@ -50,7 +53,7 @@ class MediaPipeDetector:
     """The face mesh of MediaPipe 0.10.21 with refined lips and eyes, on the CPU and without a network.
 
     Opens with the first photo (about two seconds, once) and may be used by several threads; they take turns. Raises
-    PersonaError where MediaPipe is not installed or has lost its models.
+    OutOfDate where MediaPipe is not installed or has lost its models.
     """
 
     def __init__(self, most_faces: int = MOST_FACES) -> None:
@@ -83,20 +86,18 @@ class MediaPipeDetector:
 
     def _open(self) -> tuple[Any, Any, Any]:
         if self._graphs is None:
-            solutions = _solutions()
+            solutions, opened = _solutions(), []
             try:
-                self._graphs = (
-                    solutions.face_detection.FaceDetection(min_detection_confidence=SURE, model_selection=0),
-                    solutions.face_detection.FaceDetection(min_detection_confidence=SURE, model_selection=1),
-                    solutions.face_mesh.FaceMesh(
-                        static_image_mode=True, max_num_faces=4, refine_landmarks=True, min_detection_confidence=SURE
-                    ),
-                )
-            except (FileNotFoundError, RuntimeError, ValueError) as error:
-                first = str(error).strip().splitlines()[0][:200]
-                raise PersonaError(
-                    f"mediapipe does not open its models ({first}): pip install --force-reinstall mediapipe=={VERSION}"
-                ) from error
+                for near in (True, False):
+                    kind = {"model_selection": 0 if near else 1, "min_detection_confidence": SURE}
+                    opened.append(solutions.face_detection.FaceDetection(**kind))
+                self._graphs = opened[0], opened[1], solutions.face_mesh.FaceMesh(**_MESH)
+            except (OSError, RuntimeError, ValueError) as error:
+                for graph in opened:
+                    graph.close()
+                first = (str(error).strip().splitlines() or [""])[0][:200]
+                remedy = f"pip install --force-reinstall mediapipe=={VERSION}"
+                raise OutOfDate(f"mediapipe does not open its models ({first}): {remedy}") from error
         return self._graphs
 
 
@@ -123,15 +124,15 @@ class KnownLandmarks:
 def open_detector() -> LandmarkDetector:
     """The detector of this installation, its models not loaded yet.
 
-    Raises PersonaError where MediaPipe is not installed, saying what to install; warns where two distributions
+    Raises OutOfDate where MediaPipe is not installed, saying what to install; warns where two distributions
     installed the same cv2.
     """
     try:
         found = importlib.metadata.version("mediapipe")
     except importlib.metadata.PackageNotFoundError:
-        raise PersonaError(how_to_install()) from None
+        raise OutOfDate(how_to_install()) from None
     if found != VERSION:
-        raise PersonaError(f"mediapipe {found} brings no models along: pip install mediapipe=={VERSION}")
+        raise OutOfDate(f"mediapipe {found} brings no models along: pip install mediapipe=={VERSION}")
     owners = importlib.metadata.packages_distributions().get("cv2", [])
     if len(set(owners)) > 1:
         warnings.warn(two_owners(sorted(set(owners))), stacklevel=2)
@@ -140,13 +141,14 @@ def open_detector() -> LandmarkDetector:
 
 def how_to_install(python: tuple[int, ...] = sys.version_info[:2], machine: str | None = None) -> str:
     """What to say to who has no MediaPipe, on this or another Python and machine."""
-    need = "reading a face from a photo needs mediapipe"
+    need, install = "reading a face from a photo needs mediapipe", "`pip install 'persona[face]'`"
     machine = machine or f"{sys.platform} {platform.machine()}"
     if python >= (3, 13):
-        return f"{need}, which has no release for Python {python[0]}.{python[1]}: use Python 3.11 or 3.12 and there `pip install 'persona[face]'`"
+        here = f"Python {python[0]}.{python[1]}"
+        return f"{need}, which has no release for {here}: use Python 3.11 or 3.12, and there {install}"
     if machine.startswith("linux") and not machine.endswith("x86_64"):
-        return f"{need}, which has no release for {machine}: use x86-64 (or macOS, Windows) and there `pip install 'persona[face]'`"
-    return f"{need}, which is not installed: `pip install 'persona[face]'`"
+        return f"{need}, which has no release for {machine}: use x86-64, macOS or Windows, and there {install}"
+    return f"{need}, which is not installed: {install}"
 
 
 def two_owners(owners: list[str]) -> str:
@@ -165,7 +167,7 @@ def _solutions() -> Any:
         except ImportError as error:
             missing = isinstance(error, ModuleNotFoundError) and error.name == "mediapipe"
             said = how_to_install() if missing else f"mediapipe does not start ({error}): {how_to_install()}"
-            raise PersonaError(said) from error
+            raise OutOfDate(said) from error
     return solutions
 
 

@@ -21,15 +21,13 @@ from persona.makeup.bare import remove
 from persona.makeup.face import Bytes, Face, LandmarkDetector
 from persona.makeup.lights import HELD_OUT, held_out, lit
 from persona.makeup.look import PLACEMENTS, REGIONS, Look, Region
-from persona.makeup.portraits import Portrait
+from persona.makeup.portraits import Portrait, band_of
 from persona.makeup.random_looks import draw_looks
 from persona.makeup.read import UNDER, LookReader, ReadLook, measured
 from persona.makeup.render import apply
-from persona.makeup.skin import read_skin
 
 Labs = NDArray[np.float64]
 OFTEN = 2  # ceilings and removals are measured on one look in so many
-BANDS = {"light": range(1, 5), "medium": range(5, 8), "deep": range(8, 11)}  # of the Monk scale
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,7 @@ def subject_of(portrait: Portrait) -> Subject:
     cores = np.stack([spread(mask) for mask in masks_by_placement(there)])
     crop = crop_of(portrait.photo, portrait.face).reshape(-1, 3)
     bare = np.asarray(np.median(srgb_to_lab(crop[cores]), 1), np.float64)
-    monk = read_skin(portrait.photo, portrait.face).monk
-    band = next((name for name, tones in BANDS.items() if monk in tones), "unread")
+    band = band_of(portrait.photo, portrait.face)
     groups = (("tone", band), ("gender", portrait.gender or "unsaid"), ("ethnicity", portrait.ethnicity or "unsaid"))
     return Subject(portrait, cores, bare, groups)
 

@@ -62,6 +62,8 @@ class Product(Record):
     @field_validator("lab", mode="before")
     @classmethod
     def _from_hex(cls, value: Any) -> Any:
+        if isinstance(value, list):  # of JSON, which strict validation would no longer know it to be
+            return tuple(value)
         return lab_of_hex(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")

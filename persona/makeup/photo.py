@@ -1,4 +1,4 @@
-"""Photos of people as they come in: bounded before they are decoded, upright, in sRGB, and nothing kept of their EXIF."""
+"""Photos of people as they come in: bounded before they are decoded, upright, in sRGB, and nothing of their EXIF."""
 
 from __future__ import annotations
 

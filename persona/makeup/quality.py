@@ -1,4 +1,4 @@
-"""Whether makeup can be put on a photo: the one face meant, large, turned to the camera, lit, with eyes and lips to see.
+"""Whether makeup can be put on a photo: the face that is meant, large, frontal, lit, with eyes and lips to see.
 
 Every limit was set between what the shared portraits measure and what they measure turned, dimmed, with shut eyes or
 covered lips (tests/makeup/test_quality.py makes these). A drawn face with known landmarks needs no such check.
@@ -19,12 +19,12 @@ from persona.makeup.skin import PATCHES, closeup, inside, skin_patches
 
 SMALLEST = 40.0  # pixels between the eyes: lips are some ten pixels high then
 BYSTANDER = 0.3  # of the largest face: smaller ones are not counted
-MOST_YAW, MOST_PITCH, MOST_ROLL = 27.0, 32.0, 45.0  # degrees; the mesh reads a yaw of 35 as about 27
+MOST_YAW, MOST_PITCH, MOST_ROLL = 25.0, 32.0, 45.0  # degrees; the mesh reads a yaw of 20 as 15, one of 35 as 27
 SHUT = 0.165  # height of an eye's opening in its widths: .19 at least in open ones, .15 at most in shut ones
-DARK = 27.0  # L of the lightest parts of a face
+DARK = 23.0  # L of the lightest parts of a face
 NOISY = 6.0  # standard deviation of L on smooth skin
 FLAT = 0.5  # share of skin without any grain or shading: none has so much in a photo
-PALE_LIPS, FAINT_LINE = 1.4, 7.5  # redness and contrast of lips under which there are none to be seen
+PALE_LIPS, FAINT_LINE = 1.4, 6.8  # redness and contrast of lips under which there are none to be seen
 
 _PITCH_AT = 3.2  # degrees that the mesh reads in portraits taken straight ahead
 _ACROSS = ((33, 263), (133, 362), (234, 454), (61, 291), (172, 397), (93, 323), (127, 356), (58, 288), (50, 280))
@@ -57,6 +57,13 @@ def check(photo: Bytes, faces: Sequence[Face], choose: int | None = None) -> Fac
         raise BadInput("photo", "the eyes are shut: send one with open eyes", "eyes_shut")
     _refuse_hidden_lips(photo, face, part, at, skin)
     return face
+
+
+def counted(faces: Sequence[Face]) -> list[Face]:
+    """The faces that may be meant, from left to right: those that are not much smaller than the largest."""
+    largest = max((face.eye_distance for face in faces), default=0.0)
+    found = [face for face in faces if face.eye_distance >= BYSTANDER * largest]
+    return sorted(found, key=lambda face: float(face.xy[:, 0].mean()))
 
 
 def head_pose(face: Face) -> tuple[float, float, float]:
@@ -94,22 +101,18 @@ def openness(face: Face) -> tuple[float, float]:
 def _chosen(faces: Sequence[Face], choose: int | None) -> Face:
     if not faces:
         raise BadInput("photo", "no face is seen: send one with a face from the front, in light", "no_face")
-    largest = max(face.eye_distance for face in faces)
-    counted = [face for face in faces if face.eye_distance >= BYSTANDER * largest]
-    counted.sort(key=lambda face: float(face.xy[:, 0].mean()))
+    meant = counted(faces)
     if choose is not None:
-        if not 1 <= choose <= len(counted):
-            raise BadInput(
-                "face", f"{choose} is none of the {len(counted)} in the photo, {_places(counted)}", "no_face"
-            )
-        return counted[choose - 1]
-    if len(counted) > 1:
+        if not 1 <= choose <= len(meant):
+            raise BadInput("face", f"{choose} is none of the {len(meant)} in the photo, {_places(meant)}", "no_face")
+        return meant[choose - 1]
+    if len(meant) > 1:
         raise BadInput(
             "photo",
-            f"there are {len(counted)} faces: choose one by `face`, counted from left to right: {_places(counted)}",
+            f"there are {len(meant)} faces: choose one by `face`, counted from left to right: {_places(meant)}",
             "several_faces",
         )
-    return counted[0]
+    return meant[0]
 
 
 def _places(faces: Sequence[Face]) -> str:
@@ -128,7 +131,8 @@ def _refuse_turned(face: Face) -> None:
 
 def _refuse_dark(part: Bytes, face: Face, skin: list[NDArray[np.float64]]) -> None:
     eyes = inside(face, RIGHT_EYE, part.shape[:2]) | inside(face, LEFT_EYE, part.shape[:2])
-    lights = [np.quantile(srgb_to_lab(pixels)[:, 0], 0.9) for pixels in (*skin, part[eyes]) if len(pixels)]
+    patches = [*skin, part[eyes].astype(np.float64)]
+    lights = [float(np.quantile(srgb_to_lab(pixels)[:, 0], 0.9)) for pixels in patches if len(pixels)]
     if max(lights, default=0.0) < DARK:
         raise BadInput("photo", "it is too dark: send one taken in more light", "too_dark")
     if noise(part, face) > NOISY:
@@ -205,7 +209,7 @@ def _line(lightness: NDArray[np.float64], face: Face) -> float:
     return float(np.median(depths))
 
 
-def _cheeks_and_forehead(face: Face, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _cheeks_and_forehead(face: Face, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.any([inside(face, points, shape) for points in PATCHES], axis=0)
 
 

@@ -82,7 +82,7 @@ def face_box(face: Face, width: int, height: int) -> Box:
 
 def masks_of(
     face: Face,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     placements: Mapping[Region, Placement],
     rgb: Bytes | None = None,
 ) -> dict[Region, Floats]:
@@ -116,7 +116,7 @@ def _draw(canvas: Canvas, keep: Keep | None, region: Region, placement: Placemen
     return np.clip(mask, 0, 1, out=mask)
 
 
-def _enlarged(mask: Floats, shape: tuple[int, int]) -> Floats:
+def _enlarged(mask: Floats, shape: tuple[int, ...]) -> Floats:
     return np.asarray(cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from persona.catalog.colour import delta_e_2000, lab_to_srgb, srgb_to_lab
 from persona.makeup.analysis import SkinTone, Undertone
 from persona.makeup.face import LEFT_EYE, OVAL, RIGHT_EYE, Bytes, Face
+from persona.makeup.monk import MONK_LAB
 from persona.makeup.regions import face_box
 from persona.store.records import Traits
 
 Floats = NDArray[np.float64]
-
-# the ten tones as published, skintone.google (Monk 2022)
-MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
-MONK_LAB: Floats = srgb_to_lab([[int(tone[at : at + 2], 16) for at in (0, 2, 4)] for tone in MONK])
 
 READ_AT = 100.0  # pixels between the eyes at which colours are read
 _CHEEKS = ((117, 118, 101, 36, 205, 187, 123), (346, 347, 330, 266, 425, 411, 352))
@@ -91,9 +88,9 @@ def closeup(photo: Bytes, face: Face, eyes: float = READ_AT) -> tuple[Bytes, Fac
     return part, face.moved(box, scale)
 
 
-def inside(face: Face, points: tuple[int, ...], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def inside(face: Face, points: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Pixels (h, w) within an outline of landmarks."""
-    mask = np.zeros(shape, np.uint8)
+    mask = np.zeros(shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.rint(face.xy[list(points)]).astype(np.int32)], (1,))
     return mask > 0
 
@@ -126,9 +123,14 @@ def white_balance(photo: Bytes, face: Face) -> Balance:
     without either keeps the colours that it has, with a wide spread. Shades of grey after Finlayson and Trezzi (2004).
     """
     part, at = closeup(photo, face)
-    found = [(np.zeros(2), _CAST_SD)]
-    eyes, around = _from_eyes(part, at), _from_background(photo, face)
-    found += [estimate for estimate in (eyes, around) if estimate is not None]
+    eyes = _from_eyes(part, at)
+    around = _from_background(photo, face, np.zeros(2) if eyes is None else eyes[0])
+    found = [estimate for estimate in (eyes, around) if estimate is not None]
+    if found:  # light far from what cameras leave in is believed all the same
+        far = np.abs(np.average([cast for cast, _ in found], axis=0, weights=[1 / spread**2 for _, spread in found]))
+        found.append((np.zeros(2), max(_CAST_SD, float(far.max()) / 2)))
+    else:
+        found.append((np.zeros(2), _CAST_SD))
     weights = np.array([1 / spread**2 for _, spread in found])
     cast = np.average([cast for cast, _ in found], axis=0, weights=weights)
     agree = eyes is None or around is None or bool(np.abs(eyes[0] - around[0]).max() < 3 * np.hypot(eyes[1], around[1]))
@@ -189,8 +191,9 @@ def _from_eyes(part: Bytes, face: Face) -> tuple[Floats, float] | None:
     return np.median(white, 0) - _SCLERA, _SCLERA_SD
 
 
-def _from_background(photo: Bytes, face: Face) -> tuple[Floats, float] | None:
-    """The cast by what is nearly grey outside the face: the more of it and the more alike, the surer."""
+def _from_background(photo: Bytes, face: Face, toward: Floats) -> tuple[Floats, float] | None:
+    """The cast by what is nearly grey outside the face, in the light that the eyes tell of where that is strong: the
+    more of it and the more alike, the surer."""
     scale = min(1.0, 160 / max(photo.shape[:2]))
     size = max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
     small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -204,7 +207,8 @@ def _from_background(photo: Bytes, face: Face) -> tuple[Floats, float] | None:
     if len(linear) < 200:
         return None
     ratios = _ratios(linear)
-    grey = np.abs(ratios).max(1) < 0.35
+    strong = np.abs(toward).max() > 3 * _SCLERA_SD
+    grey = np.abs(ratios - (toward if strong else 0)).max(1) < 0.35
     share = grey.sum() / max(int(away.sum()), 1)
     if share < 0.1:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +10,12 @@ from numpy.typing import NDArray
 from persona.gan import GarmentModel, sample
 from persona.taste.modes import taste_modes
 from persona.taste.table import Floats, ItemTable
+from persona.taste.wins import Wins, wins_of
+
+__all__ = ["Judge", "Wins", "garments_for", "preference_wins"]
 
 Judge = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 """Pictures (n, h, w, 4), premultiplied -> how much each user likes each: (n, users)."""
-
-
-@dataclass(frozen=True)
-class Wins:
-    """Share of (picture, wrong user) pairs that the right user wins, and its 95 % bootstrap interval over users."""
-
-    share: float
-    low: float
-    high: float
-    pictures: int
-    users: int
 
 
 def garments_for(
@@ -48,21 +39,10 @@ def preference_wins(
 ) -> Wins:
     """How often a picture is liked more by the user it was made for than by another one. Chance is one half.
 
-    pictures: (n, h, w, 4). owners: (n,) column, in the judge's answer, of the user whom each was made for.
-    Each user's scores are standardised over all the pictures first, since some users like everything. Ties count
-    half. The interval resamples users, not pictures: the pictures of one user stand or fall together.
+    pictures: (n, h, w, 4). owners: (n,) column, in the judge's answer, of the user whom each was made for. Counted, and
+    raising ValueError, as `persona.taste.wins.wins_of`.
     """
     scores = np.asarray(judge(pictures), np.float64)
-    if scores.ndim != 2 or len(scores) != len(pictures) or len(owners) != len(pictures):
+    if len(scores) != len(pictures):
         raise ValueError(f"judge: scores {scores.shape} of {len(pictures)} pictures, wanted (pictures, users)")
-    if scores.shape[1] < 2 or len(np.unique(owners)) < 2:
-        raise ValueError("owners: at least two users are needed, or there is no wrong one")
-    scores = (scores - scores.mean(0)) / np.maximum(scores.std(0), 1e-12)
-    right = scores[np.arange(len(scores)), owners][:, None]
-    beaten = (scores < right) + 0.5 * (scores == right)
-    by_picture = (beaten.sum(1) - 0.5) / (scores.shape[1] - 1)  # its own column is a tie with itself
-    users = np.unique(owners)
-    by_user = np.array([by_picture[owners == user].mean() for user in users])
-    drawn = np.random.default_rng(seed).integers(len(users), size=(resamples, len(users)))
-    low, high = np.quantile(by_user[drawn].mean(1), [0.025, 0.975])
-    return Wins(float(by_user.mean()), float(low), float(high), len(pictures), len(users))
+    return wins_of(scores, owners, seed=seed, resamples=resamples)

@@ -22,6 +22,7 @@ from persona.gan.model import Code
 from persona.recommend.catalogue import Catalogue, load_catalogue
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
+from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
@@ -68,6 +69,7 @@ class Recommender:
         generator: GarmentModel,
         inverter: Inverter | None = None,
         tally: Path | None = None,
+        makeup: MakeupModels | None = None,
     ) -> None:
         """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
         _check_one_space(visual, taste, generator)
@@ -81,6 +83,7 @@ class Recommender:
         self._ledger = Ledger(store, taste.config.fusion, tally)
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
+        self.makeup = MakeupStudio(store, makeup, lambda: self.table)
 
     @classmethod
     def open(cls, settings: Settings) -> Recommender:
@@ -95,7 +98,10 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        return cls(store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY)
+        makeup = open_models(settings)
+        return cls(
+            store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup
+        )
 
     @property
     def table(self) -> ItemTable:

@@ -9,8 +9,11 @@ from persona.serve import docs, problems, security
 from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
+from persona.serve.makeup import makeup
+from persona.serve.makeup_page import page as makeup_page
 from persona.serve.pictures import pictures
 from persona.serve.service import Service
+from persona.serve.uploads import UploadRequest
 from persona.settings import Settings, load_settings
 
 
@@ -22,11 +25,12 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     """
     settings = settings or load_settings()
     app = APIFlask("persona.serve", title="persona", version="1", docs_path=None)
+    app.request_class = UploadRequest
     app.config.update(docs.CONFIG)
     security.protect(app, settings.home)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, pictures, health, gallery):
+    for blueprint in (api, makeup, pictures, health, gallery, makeup_page):
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from apiflask import APIFlask
 from flask import render_template
 
+from persona.recommend.provenance import FORMATS
 from persona.serve.problems import MEDIA_TYPE, Problem
 
 Json = dict[str, Any]
+MULTIPART = "multipart/form-data"
 _PREFIX = "#/components/schemas/"
 _DESCRIPTION = (
     "Ranked items, generated garments and an outfit for one user, with reasons. Store users and what they did, or send "
@@ -27,11 +30,11 @@ CONFIG: dict[str, Any] = {
     "AUTO_OPERATION_ID": True,
 }
 _PROBLEMS = {
-    "400": "the body is not JSON",
+    "400": "the body is not JSON, or no form",
     "404": "there is none of that name",
     "409": "a key was used before with other content; nothing was stored",
-    "413": "the body is larger than 1 MiB",
-    "415": "the body is not labelled as JSON",
+    "413": "the body is larger than 1 MiB, or 16 MiB where photos are sent",
+    "415": "the body is not labelled as what it has to be",
     "422": "a field is wrong; errors names each",
     "503": "not ready yet, or the database does not answer: try again after Retry-After seconds",
     "default": "any other problem",
@@ -60,8 +63,12 @@ def exact(spec: Json) -> Json:
             operation["operationId"] = operation["operationId"].split("_", 2)[2]
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
+                _encode_forms(operation["requestBody"]["content"], spec)
             for status in _problems_of(path, operation):
                 operation["responses"][status] = _problem(_PROBLEMS[status])
+    for path in ("/v1/makeup/apply", "/v1/makeup/transfer"):
+        answer = spec["paths"][path]["post"]["responses"]["200"]["content"]
+        answer |= {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS}
     picture = spec["paths"]["/i/{sha256}.webp"]["get"]["responses"]
     picture["304"] = {"description": "the browser has it already"}
     return spec
@@ -69,7 +76,9 @@ def exact(spec: Json) -> Json:
 
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
-    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "picture"]
+    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "apply_makeup",
+             "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
+             "draw_chart", "save_look", "saved_looks", "delete_look", "picture"]  # fmt: skip
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()
@@ -95,12 +104,31 @@ def words(schema: Json) -> list[tuple[str, str | None]]:
 
 def example(operation: Json, address: str) -> str:
     """A curl command that does the operation on the server at address."""
-    path = operation["path"].replace("{user_id}", "u1").replace("{sha256}", "5f0c...e1")
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    if "example" not in content:
-        return f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
-    body = json.dumps(content["example"], indent=2)
-    return f"curl -X {operation['method']} {address}{path} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    path = operation["path"].replace("{user_id}", "u1").replace("{sha256}", "5f0c...e1").replace("{look_id}", "saved-1")
+    start = f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        stated = content.get("example", {})
+        if kind == MULTIPART:
+            fields = (f"{name}={_part(value)}" for name, value in stated.items())
+            return " \\\n  ".join([start.replace("-X POST ", ""), *(f"-F '{field}'" for field in fields)])
+        return f"{start} \\\n  -H 'Content-Type: {kind}' \\\n  -d '{json.dumps(stated, indent=2)}'"
+    return start
+
+
+def _part(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _encode_forms(content: Json, spec: Json) -> None:
+    """Say of a form's lists and objects that they are sent as JSON, as OpenAPI supposes of objects anyway."""
+    if MULTIPART in content:
+        schema = spec["components"]["schemas"][content[MULTIPART]["schema"]["$ref"].removeprefix(_PREFIX)]
+        whole = [name for name, field in schema["properties"].items() if _holds_parts(field)]
+        content[MULTIPART]["encoding"] = {name: {"contentType": "application/json"} for name in whole}
+
+
+def _holds_parts(field: Json) -> bool:
+    return "$ref" in field or field.get("type") in ("array", "object") or any(map(_holds_parts, field.get("anyOf", ())))
 
 
 def _limits(schema: Json) -> str:
@@ -113,25 +141,39 @@ def _limits(schema: Json) -> str:
 
 
 def _plain_names(spec: Json) -> Json:
-    """Components named `Parent.Child`, one for each parent, become one `Child`: they are the same model."""
+    """Components named `Parent.Child`, one for each parent, become one `Child` where they are the same model.
+
+    Of two models of one name the later is named after its parent as well.
+    """
     schemas = spec["components"]["schemas"]
-    for name in [name for name in schemas if "." in name]:
-        schemas.setdefault(name.rpartition(".")[2], schemas[name])
-        del schemas[name]
+    names: dict[str, str] = {}
+    kept: Json = {name: schema for name, schema in schemas.items() if "." not in name}
+    for full in [name for name in schemas if "." in name]:
+        parent, _, child = full.rpartition(".")
+        same = child not in kept or _unnamed(kept[child]) == _unnamed(schemas[full])
+        names[full] = child if same else f"{parent.replace('.', '')}{child}"
+        kept.setdefault(names[full], schemas[full])
+    spec["components"]["schemas"] = kept
 
     def plain(part: Any) -> Any:
         if isinstance(part, list):
             return [plain(one) for one in part]
         if not isinstance(part, dict):
             return part
-        return {key: _plain_reference(one) if key == "$ref" else plain(one) for key, one in part.items()}
+        return {key: _renamed(one, names) if key == "$ref" else plain(one) for key, one in part.items()}
 
     renamed: Json = plain(spec)
     return renamed
 
 
-def _plain_reference(reference: str) -> str:
-    return _PREFIX + reference.removeprefix(_PREFIX).rpartition(".")[2]
+def _renamed(reference: str, names: dict[str, str]) -> str:
+    full = reference.removeprefix(_PREFIX)
+    return _PREFIX + names.get(full, full)
+
+
+def _unnamed(schema: Json) -> str:
+    """A schema as text without the parents' names in its references."""
+    return re.sub(rf"({re.escape(_PREFIX)})[\w.]*\.(\w+)", r"\1\2", json.dumps(schema))
 
 
 def _problem_schemas() -> Json:
@@ -141,7 +183,9 @@ def _problem_schemas() -> Json:
 
 def _problems_of(path: str, operation: Json) -> list[str]:
     statuses = ["400", "413", "415", "422"] if "requestBody" in operation else []
-    statuses += ["404"] if operation["parameters"] or path in ("/v1/recommendations", "/v1/variations") else []
+    named = path in ("/v1/recommendations", "/v1/variations") or path.startswith("/v1/makeup/")
+    statuses += ["404"] if operation["parameters"] or named else []
+    statuses += ["422"] if any(one["in"] == "query" for one in operation["parameters"]) else []
     statuses += ["409"] if path == "/v1/events" else []
     statuses += ["503"] if path != "/livez" else []
     return [*sorted(statuses), "default"]

@@ -71,7 +71,7 @@ def create() -> Response:
     traits = {field: value for field in Traits.model_fields if (value := request.form.get(field, "").strip())}
     profile = Profile(
         id=f"{name}.{secrets.token_hex(3)}",
-        traits=_valid(Traits, traits),
+        traits=valid(Traits, traits),
         preferences=tastes.from_form(request.form),
         consents={"personalisation": True},
     )
@@ -121,7 +121,7 @@ def react(user_id: str) -> Response:
         raise BadInput("type", f"is {form.get('type')!r}; choose from {', '.join(SAID)}")
     subject = {name: form[name] for name in ("item_id", "generation_id") if form.get(name)}
     stated = {"user_id": user_id, "key": form.get("key"), "type": form["type"], "at": datetime.now(UTC), **subject}
-    event = _valid(Event, stated)
+    event = valid(Event, stated)
     before = _before(recommender, user_id)
     if _stored(recommender, event):
         title = people.title_of(recommender, event.item_id, event.generation_id)
@@ -160,7 +160,7 @@ def delete(user_id: str) -> Response:
 
 def _wanted(user_id: str, **more: Any) -> RecommendationRequest:
     asked = {"user_id": user_id, "count": COUNT, "generate": GENERATE, **_filters(), **more}
-    return _valid(RecommendationRequest, asked)
+    return valid(RecommendationRequest, asked)
 
 
 def _filters() -> dict[str, str]:
@@ -197,7 +197,7 @@ def _back(user_id: str) -> Response:
     return redirect(url_for("gallery.person", _anchor="picks", **place), 303)
 
 
-def _valid(model: type[M], given: dict[str, Any]) -> M:
+def valid(model: type[M], given: dict[str, Any]) -> M:
     """A model from what a person sent by a form or an address. Raises BadInput, naming the field."""
     try:
         return model.model_validate(given)

@@ -15,6 +15,8 @@ from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
 from persona.errors import BadInput, Conflict, NotFound, OutOfDate, PersonaError
+from persona.recommend.makeup_types import FoundFace, SeveralFaces
+from persona.serve.uploads import takes_photos
 from persona.store.records import Record
 
 MEDIA_TYPE = "application/problem+json"
@@ -26,6 +28,7 @@ _STATUS: tuple[tuple[type[PersonaError], int], ...] = (
     (Conflict, 409),
     (OutOfDate, 503),
 )
+_CONSENTS = {("photo_rights",), ("reference_rights",)}  # fields by which the use of a photo is allowed
 _REMEDIES = {
     "missing": "is missing: add it",
     "extra_forbidden": "is no known field: leave it out or check its spelling",
@@ -33,8 +36,8 @@ _REMEDIES = {
 _DETAILS = {
     404: "There is nothing at this address: see /docs for the addresses that exist.",
     405: "This address does not take {method}: see the Allow header for the methods that it takes.",
-    413: "The body is larger than 1 MiB: split it into several requests, or send a smaller picture.",
-    415: "Send the body as JSON, with the header Content-Type: application/json.",
+    413: "The body is larger than {most}: split it into several requests, or send a smaller picture.",
+    415: "Send the body as {wanted}, and say so in the header Content-Type.",
 }
 
 
@@ -52,7 +55,13 @@ class Problem(Record):
     title: str = Field(description="short, the same for every problem of this status", examples=["Not Found"])
     status: Annotated[int, Field(ge=400, le=599)] = Field(description="the HTTP status code")
     detail: str = Field(description="what happened and what to do", examples=["user 'u1': no such user"])
+    code: str = Field(
+        default="",
+        description="tells problems of one status apart, where programs may care",
+        examples=["several_faces"],
+    )
     errors: tuple[InvalidField, ...] = Field(default=(), description="each field that is wrong, where it is known")
+    faces: tuple[FoundFace, ...] = Field(default=(), description="with `several_faces`: where they are, to choose one")
 
 
 class NotReady(Exception):
@@ -66,6 +75,7 @@ class InvalidRequest(Exception):
         super().__init__(f"{len(errors)} invalid fields")
         self.in_path = in_path
         self.malformed = any(error["type"] == "json_invalid" for error in errors)
+        self.code = "no_consent" if any(error["loc"] in _CONSENTS for error in errors) else ""
         self.errors = [InvalidField(pointer=pointer(error["loc"]), detail=_explain(error)) for error in errors[:100]]
 
 
@@ -97,7 +107,9 @@ def _persona_error(error: PersonaError) -> Response:
     if not isinstance(error, BadInput):
         return _answer(status, str(error), headers=headers)
     steps = re.findall(r"[^.\[\]]+", error.field)  # events[3].item_id or events.3.item_id
-    return _answer(status, str(error), [InvalidField(pointer=pointer(steps), detail=str(error))])
+    faces = error.faces if isinstance(error, SeveralFaces) else ()
+    wrong = [InvalidField(pointer=pointer(steps), detail=str(error))]
+    return _answer(status, str(error), wrong, code=error.code, faces=faces)
 
 
 def _invalid_request(error: InvalidRequest) -> Response:
@@ -106,12 +118,12 @@ def _invalid_request(error: InvalidRequest) -> Response:
     if error.in_path:  # nothing can have that name, and nothing can be given it
         return _answer(422 if request.method == "PUT" else 404, error.errors[0].detail)
     more = f" (and {len(error.errors) - 1} more, see errors)" if len(error.errors) > 1 else ""
-    return _answer(422, error.errors[0].detail + more, error.errors)
+    return _answer(422, error.errors[0].detail + more, error.errors, code=error.code)
 
 
 def _http_exception(error: HTTPException) -> Response:
     status = error.code or 500
-    detail = _DETAILS.get(status, error.description or "").format(method=request.method)
+    detail = _DETAILS.get(status, error.description or "").format(method=request.method, most=_most(), wanted=_wanted())
     headers = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
     return _answer(status, detail, headers=headers)
 
@@ -124,12 +136,26 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _answer(
-    status: int, detail: str, errors: Sequence[InvalidField] = (), headers: dict[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[InvalidField] = (),
+    headers: dict[str, str] | None = None,
+    code: str = "",
+    faces: tuple[FoundFace, ...] = (),
 ) -> Response:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=tuple(errors))
+    title = HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, code=code, errors=tuple(errors), faces=faces)
     if _wants_page():
         return Response(render_template("problem.html", problem=problem), status, headers, mimetype="text/html")
     return Response(problem.model_dump_json(), status, headers, content_type=MEDIA_TYPE)
+
+
+def _most() -> str:
+    return f"{(request.max_content_length or 0) / 2**20:g} MiB"
+
+
+def _wanted() -> str:
+    return "multipart/form-data" if takes_photos(request.path) else "JSON (application/json)"
 
 
 def _wants_page() -> bool:

@@ -12,7 +12,7 @@ from flask import Flask, Response, abort, request, session
 
 KEY_FILE = "session.key"
 MAX_BODY = 1024 * 1024  # bytes
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -65,7 +65,7 @@ def check_form() -> None:
 
 
 def _set_headers(response: Response) -> Response:
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "private, no-cache"

@@ -64,6 +64,13 @@ class Items(Database):
         with self._reading() as session:
             return [_item(row) for row in session.scalars(query)]
 
+    def delete_look(self, look_id: str, owner: str) -> None:
+        """Erase a look that this user saved, with what was done with it. Raises NotFound."""
+        theirs = ItemRow.id == look_id, ItemRow.domain == "look", ItemRow.owner == owner
+        with self._writing() as session:
+            if session.execute(delete(ItemRow).where(*theirs).returning(ItemRow.id)).first() is None:
+                raise NotFound(f"user {owner!r} saved no look {look_id!r}; see which are there")
+
     def count_items(self, domain: Domain | None = None) -> int:
         """Return how many items of a domain are stored, active or not; None: of any."""
         query = select(func.count()).select_from(ItemRow)

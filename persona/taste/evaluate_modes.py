@@ -99,12 +99,13 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
     `modes_interests`: share of them for whom eight modes are of both categories; `_shelves`: for whom, of the real
     items nearest to the modes, there are some of both shelves; `_within`: share of modes of one of the two categories;
     `_chance`: both shelves among eight items of the catalogue; `_found`: share of them found to have two interests.
+    Nothing where there are no such shelves, as of looks.
     """
     shelves, shelf, sizes = np.unique(table.codes[:, :2], axis=0, return_inverse=True, return_counts=True)
     large = np.flatnonzero((sizes >= 5) & (shelves >= 0).all(1))
     shelf = shelf.reshape(-1)
     both, of_both, within, chance, counted = [], [], [], [], []
-    for number in range(INTERESTS):
+    for number in range(INTERESTS if len(large) else 0):
         one = int(rng.choice(large))
         elsewhere = large[shelves[large, 0] != shelves[one, 0]]
         if not len(elsewhere):
@@ -128,7 +129,7 @@ def two_interests(model: TasteModel, table: ItemTable, vectors: Floats, rng: np.
         "modes_interests_chance": chance,
         "modes_interests_found": [number == 2 for number in counted],
     }
-    return {name: float(np.mean(values or [0])) for name, values in measured.items()}
+    return {name: float(np.mean(values or [0])) for name, values in measured.items()} if len(large) else {}
 
 
 def _apart(vectors: Floats) -> float:
@@ -140,7 +141,7 @@ def _apart(vectors: Floats) -> float:
 def _told(modes: Sequence[Mode], model: TasteModel) -> Floats:
     """Item vectors of conditions, told by content and category."""
     codes = np.full((len(modes), len(FACET_NAMES)), UNKNOWN, np.int64)
-    codes[:, 0] = [_CODES[mode.category] for mode in modes]
+    codes[:, 0] = [_CODES.get(mode.category, UNKNOWN) for mode in modes]
     return model.vectors_of(np.stack([mode.condition for mode in modes]), codes)
 
 

@@ -59,6 +59,7 @@ def train_from_store(
     run: Path | None = None,
     log: Log | None = None,
     progress: bool = True,
+    card_of: Callable[[dict[str, Any], ItemTable, TrainSettings], str] | None = None,
 ) -> dict[str, Any]:
     """Train a taste model for this catalogue, evaluate it, write it to the model folder `out` and return its metrics.
 
@@ -66,7 +67,8 @@ def train_from_store(
     which it is evaluated), and from the stored users who consented to training. run: a folder for the checkpoint and
     log.jsonl; a run that was stopped goes on from there. log: called with (step, figures) as it goes, for TensorBoard.
     evaluated: how many simulated users to evaluate on. keep_ids: keep the embeddings of this catalogue's items; without
-    them the model reads any catalogue. start: a model to go on from. device: to train on. Raises BadInput if there is
+    them the model reads any catalogue. start: a model to go on from. device: to train on. card_of: writes the model
+    card; None: `card`. Raises BadInput if there is
     nothing to learn from, or `run` holds another run.
     """
     people = training_users(store, table, simulated, simulator, settings.seed)
@@ -79,7 +81,7 @@ def train_from_store(
     metrics |= evaluate_simulated(model, table, users=evaluated, crowd=5 * evaluated, settings=simulator)
     metrics |= evaluate_wardrobes(model, table) | people.counts
     metrics |= {"steps": state.step, "loss": round(state.loss, 4), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-    model.save(out, card=card(metrics, table, settings), metrics=metrics)
+    model.save(out, card=(card_of or card)(metrics, table, settings), metrics=metrics)
     return metrics
 
 
@@ -121,13 +123,16 @@ def training_users(
 
 
 def consenting(store: Store, table: ItemTable) -> Iterator[tuple[Profile, list[HistoryEntry]]]:
-    """The stored users who allow training on what they did. Simulated and demo ones are not among them."""
+    """The stored users who allow training on what they did, with items of the table's domain. Simulated and demo ones
+    are not among them."""
+    look = len(table) > 0 and table.items[0].domain == "look"
     after: str | None = None
     while page := store.user_ids(limit=500, after=after):
         after = page[-1]
         people = {profile.id: profile for profile in store.users(page) if profile.source == "app"}
         willing = [name for name, profile in people.items() if profile.consents.get("training")]
-        for name, events in store.histories(willing, limit=200):
+        looked = ((name, store.history(name, 200, domain="look")) for name in willing)
+        for name, events in looked if look else store.histories(willing, limit=200):
             yield people[name], history_of(events, table)
 
 

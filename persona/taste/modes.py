@@ -16,7 +16,7 @@ import numpy as np
 from persona.errors import BadInput
 from persona.taste.interests import Interests
 from persona.taste.rank import best, score
-from persona.taste.table import CATEGORY_NAMES, FACET_CODES, Codes, Floats, ItemTable
+from persona.taste.table import KIND_NAMES, Codes, Floats, ItemTable, kind_code
 
 NEAREST = 64  # items that the draw is from
 VARIETY = 4  # categories that these are of, at least
@@ -27,8 +27,8 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class Mode:
-    """One thing that the user likes. condition: float32 (64,), in the space of content vectors; items: the rows of its
-    category nearest to the condition, nearest first."""
+    """One thing that the user likes. condition: float32 (64,), in the space of content vectors; category: of a garment,
+    or the occasion of a look; items: the rows of its category nearest to the condition, nearest first."""
 
     condition: Floats
     category: str
@@ -56,9 +56,7 @@ def taste_modes(
     """
     rows = np.arange(len(table))
     if category is not None:
-        if category not in FACET_CODES["category"]:
-            raise BadInput("category", f"{category!r} is none; choose from {', '.join(CATEGORY_NAMES)}")
-        rows = np.flatnonzero(table.category == FACET_CODES["category"][category])
+        rows = np.flatnonzero(table.kind == kind_code(category))
     scores = score(vector, vectors, prior)
     rows = rows[np.isfinite(scores[rows])]
     if not len(rows):
@@ -86,7 +84,7 @@ def interest_modes(
 
 def _nearest(scores: Floats, rows: Codes, table: ItemTable, count: int, most: int) -> Codes:
     """The rows of the highest scores, at most so many of one category, so that one favourite does not crowd out all."""
-    categories = table.category[rows]
+    categories = table.kind[rows]
     parts = [best(scores, most, rows[categories == category])[0] for category in np.unique(categories)]
     return best(scores, count, np.sort(np.concatenate(parts)))[0]
 
@@ -101,10 +99,10 @@ def _draw(logits: Floats, count: int, rng: np.random.Generator) -> list[int]:
 
 
 def _mode(row: int, near: Codes, table: ItemTable, pull: float) -> Mode:
-    category = table.category[row]
-    alike = near[table.category[near] == category]
+    category = table.kind[row]
+    alike = near[table.kind[near] == category]
     condition = (1 - pull) * table.features[row] + pull * table.features[alike].mean(0)
-    same = np.flatnonzero(table.category == category)
+    same = np.flatnonzero(table.kind == category)
     distances = np.square(table.features[same] - condition).sum(1)
     closest, _ = best(-distances, NEIGHBOURS)
-    return Mode(condition.astype(np.float32), CATEGORY_NAMES[category], same[closest].tolist())
+    return Mode(condition.astype(np.float32), KIND_NAMES[category], same[closest].tolist())

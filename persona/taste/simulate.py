@@ -175,7 +175,12 @@ def quality(table: ItemTable, settings: Simulator) -> Floats:
 def utilities(tastes: Tastes, table: ItemTable, settings: Simulator) -> Floats:
     """Utility of every item for every user, without noise: float32 (u, n)."""
     common = np.float32(settings.appeal) * quality(table, settings)
-    return tastes.affinity @ _told(table.codes).T + tastes.visual @ table.features.T + common
+    return liking(tastes, table.codes, table.features) + common
+
+
+def liking(tastes: Tastes, codes: Codes, features: Floats) -> Floats:
+    """What users make of things by taste alone, float32 (u, n): facet codes (n, 4) and content vectors (n, 64)."""
+    return tastes.affinity @ _told(codes).T + tastes.visual @ features.T
 
 
 def _told(codes: Codes) -> Floats:

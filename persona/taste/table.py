@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.errors import BadInput
-from persona.store.records import FACETS, Item
+from persona.store.records import FACETS, OCCASIONS, Item
 
 DIMENSIONS = 64  # of a content vector
 UNKNOWN = -1  # code of a facet's value that an item does not tell
@@ -23,6 +23,8 @@ FACET_CODES: dict[str, dict[str, int]] = {
 }
 _OFFSETS = dict(zip(FACETS, np.cumsum([0, *map(len, FACETS.values())]).tolist(), strict=False))
 CATEGORY_NAMES: tuple[str, ...] = FACETS["category"]
+KIND_NAMES: tuple[str, ...] = CATEGORY_NAMES + OCCASIONS  # what an item is, or, of a look, what it is for
+_KINDS = {name: code for code, name in enumerate(KIND_NAMES)}
 STATEMENTS: tuple[tuple[str, str], ...] = tuple((facet, value) for facet in FACETS for value in FACETS[facet])
 
 
@@ -53,6 +55,21 @@ def attributes_of(codes: Codes) -> Codes:
     return np.where(codes >= 0, codes + np.array([_OFFSETS[facet] for facet in FACETS]), UNKNOWN)
 
 
+def kind_code(name: str) -> int:
+    """Position of a category, or an occasion, in KIND_NAMES. Raises BadInput for what is neither."""
+    if name not in _KINDS:
+        raise BadInput("category", f"{name!r} is none; choose from {', '.join(KIND_NAMES)}")
+    return _KINDS[name]
+
+
+def _kinds(items: Sequence[Item], category: Codes) -> Codes:
+    """Category codes (n,), and where they are unknown those of the items' occasions."""
+    kinds = category.copy()
+    for row in np.flatnonzero(category < 0).tolist():
+        kinds[row] = _KINDS[items[row].category]
+    return kinds
+
+
 def facet_codes(item: Item) -> tuple[int, ...]:
     """An item's codes in the order of FACET_NAMES: (category, colour, pattern, style), -1 where unknown."""
     return tuple(FACET_CODES[facet].get(getattr(item, facet), UNKNOWN) for facet in FACET_NAMES)
@@ -72,8 +89,9 @@ class ItemTable:
     """n items as parallel arrays, row by row. Build one with `ItemTable.of`.
 
     features: float32 (n, 64), content vectors of the visual network `feature_version`.
-    codes: int64 (n, 4), per facet the value's position in `FACETS`, -1 unknown; attributes: the same as positions in
-    STATEMENTS. price: float32 (n,), nan unknown.
+    codes: int64 (n, 4), per facet the value's position in `FACETS`, -1 unknown (as a look's category always is);
+    attributes: the same as positions in STATEMENTS. kind: int64 (n,), the category's position in KIND_NAMES.
+    price: float32 (n,), nan unknown.
     popularity: float32 (n,), weighted events of all users, 0 where none.
     """
 
@@ -85,12 +103,14 @@ class ItemTable:
     feature_version: str = ""
     ids: list[str] = field(init=False)
     attributes: Codes = field(init=False, repr=False)
+    kind: Codes = field(init=False, repr=False)
     index: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", [item.id for item in self.items])
         object.__setattr__(self, "index", {name: row for row, name in enumerate(self.ids)})
         object.__setattr__(self, "attributes", attributes_of(self.codes))
+        object.__setattr__(self, "kind", _kinds(self.items, self.codes[:, 0]))
         if len(self.index) != len(self.items):
             raise BadInput("items", "an id stands twice; give every item an id of its own")
         if self.features.shape != (len(self.items), DIMENSIONS):

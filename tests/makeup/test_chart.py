@@ -14,10 +14,10 @@ from persona.catalog.colour import delta_e_2000, srgb_to_lab
 from persona.errors import BadInput
 from persona.makeup.analysis import Shape
 from persona.makeup.chart import draw_chart
-from persona.makeup.chart_paint import MONK
 from persona.makeup.chart_points import lay_out, table, unwarp, warp
 from persona.makeup.face import LEFT_BROW, LEFT_EYE, LIPS_INNER, LIPS_OUTER, OVAL, POINTS, RIGHT_BROW, RIGHT_EYE
 from persona.makeup.look import lab_of_hex
+from persona.makeup.monk import MONK
 
 from .measured import inside, median, skin_of
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from persona.catalog.colour import delta_e_2000, srgb_to_lab
 from persona.errors import NotFound
 from persona.makeup.chart import draw_chart
-from persona.makeup.chart_paint import MONK
 from persona.makeup.face import LIPS_OUTER
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Lab, lab_of_hex
+from persona.makeup.monk import MONK
 from persona.makeup.named import NamedLook, Shade, named_look, named_looks
 from persona.makeup.showing import draw_look
 from persona.store.records import OCCASIONS, SEASONS, STYLES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,12 +25,19 @@ import torch
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from numpy.typing import NDArray
+from PIL import Image
 
 from persona.catalog.pictures import Pictures, premultiply
 from persona.gan import GarmentModel, Prior
 from persona.gan.directions import Directions
 from persona.gan.invert import Encoder, Inverter
 from persona.gan.networks import Generator
+from persona.makeup.analysis import Shape
+from persona.makeup.chart import draw_chart
+from persona.makeup.description import VERSION as DESCRIPTION
+from persona.makeup.lookgan import LookGenerator, LookNetwork
+from persona.makeup.read import LookReader
+from persona.makeup.reader_network import ReaderNetwork
 from persona.recommend import Recommender
 from persona.serve.app import create_app
 from persona.settings import Settings
@@ -67,7 +77,7 @@ def draw(category: str, paint: tuple[int, int, int], shade: float) -> NDArray[np
 
 
 def make_models(folder: Path) -> None:
-    """The four model folders, small and untrained, but the same every time."""
+    """The model folders, small and untrained, but the same every time."""
     torch.manual_seed(1)
     categories = tuple(SHAPES)
     visual = VisualNetwork(categories, width=4)
@@ -88,6 +98,36 @@ def make_models(folder: Path) -> None:
     taste = TasteModel(TasteConfig(width=16, heads=2, feature_version=visual.version))
     torch.nn.init.normal_(taste.out.weight, std=0.2)  # as initialised it does not tell items apart
     taste.save(folder / "taste-garment", card="A small untrained model for tests.", metrics={})
+    make_look_models(folder)
+
+
+def make_look_models(folder: Path) -> None:
+    """The three model folders of makeup, small and untrained, but the same every time."""
+    torch.manual_seed(2)
+    LookReader(ReaderNetwork(16)).save(folder / "look-reader", card="A small untrained reader for tests.", metrics={})
+    LookGenerator(LookNetwork(16, 1)).save(folder / "look-gan", card="A small untrained generator.", metrics={})
+    taste = TasteModel(TasteConfig(width=16, heads=2, feature_version=DESCRIPTION))
+    torch.nn.init.normal_(taste.out.weight, std=0.2)
+    taste.save(folder / "taste-look", card="A small untrained model for tests.", metrics={})
+
+
+def portrait(shape: Shape = "oval", monk: int = 4, side: int = 320) -> NDArray[np.uint8]:
+    """A drawn face with the grain of a photo, uint8 (side, side, 3): found like one, and nobody's."""
+    picture = draw_chart(shape, monk, side).picture
+    grain = np.random.default_rng(0).normal(0, 3, picture.shape)
+    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+
+
+def file_of(picture: NDArray[np.uint8], kind: str = "PNG", **more: Any) -> bytes:
+    """A picture's file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind, **more)
+    return file.getvalue()
+
+
+needs_faces = pytest.mark.skipif(
+    importlib.util.find_spec("mediapipe") is None, reason="no faces are read: mediapipe is not installed"
+)
 
 
 def make_catalogue(store: Store, pictures: Pictures) -> list[Item]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -35,6 +37,16 @@ OPERATIONS = [
     ("put", "/v1/users/{user_id}"),
     ("get", "/v1/users/{user_id}"),
     ("delete", "/v1/users/{user_id}"),
+    ("post", "/v1/makeup/apply"),
+    ("post", "/v1/makeup/transfer"),
+    ("post", "/v1/makeup/advise"),
+    ("post", "/v1/makeup/analyze"),
+    ("get", "/v1/makeup/looks"),
+    ("post", "/v1/makeup/looks"),
+    ("get", "/v1/makeup/chart"),
+    ("post", "/v1/users/{user_id}/looks"),
+    ("get", "/v1/users/{user_id}/looks"),
+    ("delete", "/v1/users/{user_id}/looks/{look_id}"),
     ("get", "/i/{sha256}.webp"),
     ("get", "/livez"),
     ("get", "/readyz"),
@@ -124,6 +136,17 @@ def test_the_examples_of_the_document_are_accepted(client: FlaskClient) -> None:
             for body in [kind["example"] for kind in content.values()]:
                 answer = client.open(path.replace("{user_id}", "u1"), method=method.upper(), json=body)
                 assert answer.status_code in (200, 201, 404) or "no such" in answer.text or "not " in answer.text
+
+
+def form(example: dict[str, Any]) -> dict[str, Any]:
+    """An example as a form: what stands as @name is a file."""
+    return {name: _part(value) for name, value in example.items()}
+
+
+def _part(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("@"):
+        return io.BytesIO(b"id,name,region,colour\n" if value.endswith(".csv") else b"not a picture"), value[1:]
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def test_the_page_tells_all_of_it_without_the_network(client: FlaskClient) -> None:
