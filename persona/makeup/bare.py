@@ -8,6 +8,7 @@ in the photo; there the result is the person's colour as the reader expects it.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from persona.makeup.face import Bytes, Face
@@ -17,6 +18,8 @@ from persona.makeup.read import UNDER, LookReader, ReadLook, look_under, under_l
 from persona.makeup.render import GLOW, LIGHT, SHADE, medians, placements_of, repaint, unevenness
 
 _LEAST = 0.45  # of the skin's own unevenness that is left to read under a product: less would enlarge noise
+
+_SLACK = 1.4  # shading moves pixels about the bare colour: so much farther than it seems they may go
 
 
 def remove(photo: Bytes, face: Face, reader: LookReader) -> tuple[Bytes, ReadLook]:
@@ -36,9 +39,22 @@ def without(pictures: Tensor, masks: Tensor, look: Look, under: dict[Region, Ten
     lab = rgb_to_lab(pictures)
     for product in reversed(look.products):
         mask = masks[:, REGIONS.index(product.region)]
-        lab = lab + (mask > 0)[:, None] * (_uncovered(lab, mask, product, under[product.region]) - lab)
+        bare = under[product.region]
+        move = (_uncovered(lab, mask, product, bare) - lab) * (mask > 0)[:, None]
+        lab = lab + _needed(lab, move, bare) * move
     reached = masks.amax(1, keepdim=True) > 1e-3
     return torch.where(reached, lab_to_rgb(lab), pictures)
+
+
+def _needed(lab: Tensor, move: Tensor, bare: Tensor) -> Tensor:
+    """How much of a move (1, 3, h, w) brings a pixel to the bare colour (3,), 0 to 1, (1, 1, h, w).
+
+    Where the product was read but does not lie, the skin is bare already, and taking off more would paint its opposite.
+    """
+    reach = max(1, min(lab.shape[-2:]) // 80)
+    soft = F.avg_pool2d(lab, 2 * reach + 1, 1, reach, count_include_pad=False)
+    along = ((bare[:, None, None] - soft) * move).sum(1, keepdim=True)
+    return (_SLACK * along / move.square().sum(1, keepdim=True).clamp(min=1e-6)).clamp(0, 1)
 
 
 def _uncovered(lab: Tensor, mask: Tensor, product: Product, bare: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from persona.cli import main
+from persona.cli.command import FAILED
 from persona.cli.evaluate_makeup import measure
 from persona.cli.train_reader import run
 from persona.errors import BadInput
@@ -89,7 +90,7 @@ def test_without_portraits_it_says_where_to_get_them(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PERSONA_DATASETS", "")
     for command in (["train", "reader", "--out", str(tmp_path / "out")], ["evaluate", "makeup"]):
         result = CliRunner().invoke(main, command)
-        assert result.exit_code == 1
+        assert result.exit_code == FAILED
         assert "faces.zip" in result.stderr or "mediapipe" in result.stderr
 
 
