@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from persona.makeup.description import describe
 from persona.makeup.look import Look
 from persona.makeup.look_judge import SEED, LookJudge
 from persona.makeup.lookgan import LookGenerator
-from persona.makeup.tastes import SIMULATOR, leanings, looks_for
+from persona.makeup.tastes import SIMULATOR, corpus_items, leanings, look_table, looks_for
 from persona.store.records import EVENT_TYPES
 from persona.taste.cases import Case, Values, cases_of, gains, ratio, top
 from persona.taste.history import HistoryEntry
@@ -30,6 +31,25 @@ from persona.taste.wins import wins_of
 HELD_OUT = 2_000_003  # seed of the looks that are asked for
 CONDITIONS, EACH = 60, 4  # for the spread: conditions, and looks of each
 USERS, SHOWN = 120, 10  # simulated users, and likes of theirs that the taste model reads
+
+
+JUDGED_BY, TABLE = 3000, 1200  # looks that the judge is trained on, and variations that simulated users act on
+
+
+def figures_of(models: Path, garments: ItemTable | None = None) -> dict[str, Any]:
+    """All figures of the shipped `look-gan` and `taste-look`, with their versions; some minutes, most of them the
+    judge's training and its charts.
+
+    garments: those of the store, for what garments say of a taste in looks; None: not measured. Raises as the readers
+    of model folders.
+    """
+    generator, taste = LookGenerator.load(models / "look-gan"), TasteModel.load(models / "taste-look")
+    judge = LookJudge.trained(named(JUDGED_BY, SEED))
+    table = look_table(corpus_items(TABLE, SEED + 1))
+    result = evaluate_looks(generator, judge) | evaluate_wins(generator, taste, judge, table)
+    if garments is not None:
+        result |= evaluate_tastes(taste, table, garments)
+    return result | {"look_model": generator.version, "look_taste": taste.version}
 
 
 def evaluate_looks(

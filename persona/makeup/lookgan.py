@@ -119,19 +119,20 @@ class LookGenerator:
         self.version = written.name
 
     @torch.no_grad()
-    def draw(self, conditions: Floats, seeds: Sequence[int]) -> list[Look]:
-        """Looks for conditions (n, 64), a seed each. The same model, condition and seed give the same look, alone or
-        among others. Raises BadInput for other shapes and what is not finite."""
+    def draw(self, conditions: Floats, seeds: Sequence[int], noise: float = NOISE) -> list[Look]:
+        """Looks for conditions (n, 64), a seed each. The same model, condition, seed and noise give the same look,
+        alone or among others. noise: deviation of what the seed adds to a condition; less, nearer to it and more
+        alike. Raises BadInput for other shapes and what is not finite."""
         if conditions.shape != (len(seeds), DIMENSIONS) or not np.isfinite(conditions).all():
             raise BadInput(
                 "conditions", f"shape {conditions.shape} for {len(seeds)} seeds, wanted finite numbers of shape (n, 64)"
             )
-        return [self._draw(condition, seed) for condition, seed in zip(conditions, seeds)]
+        return [self._draw(condition, seed, noise) for condition, seed in zip(conditions, seeds)]
 
-    def _draw(self, condition: Floats, seed: int) -> Look:
+    def _draw(self, condition: Floats, seed: int, noise: float) -> Look:
         """One by one: in a batch of another size sums differ in the last digit."""
         normal = torch.randn(LATENT + DIMENSIONS, generator=torch.Generator().manual_seed(seed))
-        wanted = torch.from_numpy(np.array(condition, np.float32)) + NOISE * normal[LATENT:]
+        wanted = torch.from_numpy(np.array(condition, np.float32)) + noise * normal[LATENT:]
         drawn = self.network(normal[None, :LATENT].to(self.device), wanted[None].to(self.device))
         return looks_of(drawn)[0]
 

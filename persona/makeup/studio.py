@@ -90,7 +90,7 @@ def _cropped(shape: Shape, tone: int, side: int) -> tuple[Tensor, Tensor]:
 
 def _mask(face: Face, picture: np.ndarray, slot: int) -> np.ndarray:
     region, place = SLOTS[slot]
-    return masks_of(face, picture.shape[:2], {region: place}, picture)[region]
+    return masks_of(face, (picture.shape[0], picture.shape[1]), {region: place}, picture)[region]
 
 
 def _square(box: Box) -> Box:

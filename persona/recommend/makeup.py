@@ -195,7 +195,7 @@ class MakeupStudio:
     def advise(self, request: AdviseRequest) -> AdviceAnswer:
         """Whole schemes for a person, by a photo or by their own word. Raises as `apply`."""
         traits = self._traits(request)
-        products = ProductTable.read(request.products) if request.products is not None else None
+        products = _products(request.products) if request.products is not None else None
         analysis, found = self._read(request, traits)
         person = request.user_id, request.profile, request.history
         liked = self._taste.scores(*person) if self._taste is not None else {}
@@ -317,6 +317,14 @@ class MakeupStudio:
         if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):
             message = f"user {user_id!r} has not allowed the use of photos: put the consent `photos` first"
             raise BadInput("user_id", message, "no_consent")
+
+
+def _products(content: bytes) -> ProductTable:
+    """Real products of a csv file. Raises BadInput (products)."""
+    try:
+        return ProductTable.read(content)
+    except BadInput as error:
+        raise error if error.field == "products" else BadInput("products", str(error)) from error
 
 
 def _found(number: int, face: Face, photo: Bytes) -> FoundFace:

@@ -96,7 +96,7 @@ def test_advice_and_looks(here: Path) -> None:
         (["apply", "me.png", "--look", "classic-red", "--out", "red.gif"], "--out: red.gif: end it with"),
         (["apply", "bad.json", "--look", "classic-red"], "photo: is no picture"),
         (["analyze", "me.png", "--shape", "long"], "shape: Input should be"),
-        (["advise", "--tone", "4", "--products", "bad.json"], "bad.json"),
+        (["advise", "--tone", "4", "--products", "bad.json"], "products: columns"),
         (["looks", "--user", "nobody"], "user 'nobody' is not stored"),
     ],
 )

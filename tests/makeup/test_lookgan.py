@@ -129,8 +129,9 @@ def test_gradients_reach_every_output_through_the_picture(studio: Studio, pictur
     assert all(grad is not None and grad.isfinite().all() for grad in grads)
     leave = network.leave.weight.grad
     assert leave is not None
-    free = [row for row in range(len(leave)) if not leave[row].abs().sum() > 0]
-    assert free == [len(REGIONS) * 9]  # the skin has one placement: nothing to choose
+    free = {row for row in range(len(leave)) if not leave[row].abs().sum() > 0}
+    # the skin has one placement, so nothing to choose, and where foundation would lighten, it does not
+    assert {len(REGIONS) * 9} <= free <= {len(REGIONS) * 9, 0}
 
 
 # training
@@ -205,8 +206,8 @@ class Perfect:
 
 
 def test_the_judge_finds_what_follows_and_controls_fall_to_chance(studio: Studio) -> None:
-    judge = LookJudge.trained(named(300, look_judge.SEED), rounds=6, studio=Studio.open(48, ("oval",), (4,)))
-    perfect: Any = Perfect(named(120, HELD_OUT))
+    judge = LookJudge.trained(named(700, look_judge.SEED), rounds=12, studio=Studio.open(48, ("oval",), (4,)))
+    perfect: Any = Perfect(named(120, HELD_OUT) + named(200, HELD_OUT + 1))
     figures = evaluate_looks(perfect, judge, count=120, known=200)
     assert figures["look_retrieval_ceiling"] > 0.2  # twenty times chance
     assert figures["look_retrieval_top1"] == figures["look_retrieval_ceiling"]

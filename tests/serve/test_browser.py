@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
+from persona.recommend.provenance import read_label
+
+from .conftest import file_of, needs_faces, portrait
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="no browser test: playwright is not installed")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+WATCH = """() => { window.sent = []; const send = window.fetch; window.fetch = (address, how) => {
+  const photo = how.body.get("photo"); window.sent.push(photo ? photo.size : 0); return send(address, how); }; }"""
 PHONE, DESKTOP = (360, 740), (1280, 900)
 
 
@@ -116,7 +122,7 @@ def test_make_a_profile_by_touch_and_by_keyboard(page: Any) -> None:
 
 
 def test_every_control_has_a_name_and_the_documentation_fits(page: Any) -> None:
-    for address in ("/", "/for/demo-ana", "/docs"):
+    for address in ("/", "/for/demo-ana", "/makeup", "/docs"):
         page.goto(address)
         assert fits(page)
         nameless = page.evaluate(
@@ -128,3 +134,86 @@ def test_every_control_has_a_name_and_the_documentation_fits(page: Any) -> None:
             "button, .chip label", "all => all.filter(e => e.offsetWidth && e.offsetHeight < 32).map(e => e.innerText)"
         )
         assert small == []
+
+
+def shown(page: Any) -> str:
+    """The address of the made-up picture."""
+    return str(page.locator(".compare > img").get_attribute("src"))
+
+
+def changes_from(page: Any, before: str) -> str:
+    """The address of the picture that takes its place."""
+    for _ in range(200):
+        if (now := shown(page)) != before:
+            return now
+        page.wait_for_timeout(100)
+    raise AssertionError("the picture stays as it was")
+
+
+def test_a_look_on_a_drawn_face_and_advice(page: Any) -> None:
+    page.goto("/makeup")
+    assert fits(page)
+    bare = shown(page)
+    page.get_by_text("Classic red lip", exact=True).click()
+    red = changes_from(page, bare)
+    assert page.locator(".worn h2").inner_text() == "Classic red lip"
+    page.get_by_text("Part by part").click()
+    page.get_by_label("lips", exact=True).fill("0")
+    without_lips = changes_from(page, red)
+    wipe = page.get_by_label("Before and after", exact=True).last
+    wipe.fill("80")
+    assert page.locator(".before").evaluate("e => e.style.width") == "80%"
+    page.get_by_label("Monk tone 9").check(force=True)
+    changes_from(page, without_lips)
+    page.get_by_label("Occasion").select_option("evening")
+    page.get_by_role("button", name="What suits me?").click()
+    page.locator(".scheme").first.wait_for()
+    assert page.locator(".scheme").count() == 3
+    assert page.locator(".scheme dd").first.inner_text()
+    before = shown(page)
+    page.locator(".scheme").nth(1).get_by_role("button", name="Put it on").click()
+    changes_from(page, before)
+    assert page.locator(".worn h2").inner_text() == page.locator(".scheme h3").nth(1).inner_text()
+    assert fits(page)
+
+
+@needs_faces
+def test_a_look_on_a_photo_which_leaves_the_browser_with_consent_only(page: Any) -> None:
+    page.goto("/makeup")
+    drawn = shown(page)
+    page.evaluate(WATCH)
+    me = {"name": "me.png", "mimeType": "image/png", "buffer": file_of(portrait(side=480))}
+    page.set_input_files("#photo", me)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("sent") == [0]
+    page.get_by_label("The photo is mine").check()
+    mine = changes_from(page, drawn)
+    assert page.get_by_text("Made up with AI by persona").is_visible()
+    assert page.evaluate("sent")[-1] > 100_000
+    page.get_by_text("Fuchsia pop", exact=True).click()
+    changes_from(page, mine)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the photo").click()
+    content = download.value.path().read_bytes()
+    assert read_label(content) is not None
+    assert fits(page)
+
+
+@needs_faces
+def test_makeup_without_javascript(chromium: Any, shared_server: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False, base_url=shared_server.address)
+    page = context.new_page()
+    page.goto("/makeup?tone=8")
+    drawn = shown(page)
+    page.get_by_text("Classic red lip", exact=True).click()
+    page.get_by_role("button", name="Put it on").click()
+    assert shown(page) != drawn
+    page.set_input_files("#photo", {"name": "me.png", "mimeType": "image/png", "buffer": file_of(portrait())})
+    page.get_by_role("button", name="Put it on").click()
+    assert "tick the box" in page.get_by_role("alert").inner_text()
+    page.set_input_files("#photo", {"name": "me.png", "mimeType": "image/png", "buffer": file_of(portrait())})
+    page.get_by_label("The photo is mine").check()
+    page.get_by_role("button", name="Put it on").click()
+    assert page.get_by_text("Made up with AI by persona").is_visible()
+    assert page.get_by_label("Monk tone 8").is_checked()
+    context.close()
