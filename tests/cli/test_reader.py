@@ -44,7 +44,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(chart.picture).save(content, "PNG")
             archive.writestr(f"drawn/{k}.png", content.getvalue())
             writer.writerow([f"drawn/{k}.png", f"{k}", "", "", "drawn" if k < 2 else "other"])
-        writer.writerow(["composite/x.png", "x", "", "", ""])  # of several people: not even opened
+        archive.writestr("composite/x.png", content.getvalue())  # of several people: no part of it
+        writer.writerow(["composite/x.png", "x", "", "", ""])
         archive.writestr("faces.csv", table.getvalue())
     return path
 
