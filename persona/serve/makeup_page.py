@@ -162,8 +162,12 @@ def _number(name: str, text: str | None) -> float | int | None:
 
 
 def _photo(name: str) -> bytes:
+    """A file of the form, as often as it is asked for; empty where there is none."""
     sent = request.files.get(name)
-    return sent.read() if sent is not None else b""
+    if sent is None:
+        return b""
+    sent.stream.seek(0)
+    return sent.read()
 
 
 def _asked(choices: Choices) -> dict[str, Any]:
@@ -173,7 +177,6 @@ def _asked(choices: Choices) -> dict[str, Any]:
     if request.form.get("photo_rights") != "own":
         message = "tick the box that says that the photo is yours to use like this"
         raise BadInput("photo_rights", message, "no_consent")
-    request.files["photo"].stream.seek(0)
     face = _number("face", request.form.get("face") or None)
     person = {"tone": choices.tone, "shape": choices.shape, "undertone": choices.undertone}
     return {"photo": _photo("photo"), "photo_rights": "own", "face": face, **person, **dict(choices.painting)}
@@ -202,7 +205,6 @@ def _advice(studio: MakeupStudio, choices: Choices) -> Shown:
     asked: dict[str, Any] = {**person, "occasion": choices.occasion, "season": choices.season}
     if choices.user is not None and not _photo("photo"):
         asked["user_id"] = choices.user.id
-    request.files["photo"].stream.seek(0) if "photo" in request.files else None
     if _photo("photo"):
         about = _asked(choices)
         asked |= {name: about[name] for name in ("photo", "photo_rights", "face")}
@@ -257,7 +259,6 @@ def _problem(studio: MakeupStudio, choices: Choices, problem: BadInput | OutOfDa
     shown = replace(_chart(studio, choices), problem=problem)
     if not isinstance(problem, SeveralFaces) or problem.field != "face":
         return shown
-    request.files["photo"].stream.seek(0)
     photo = open_photo(_photo("photo"), max_pixels=MOST_PIXELS)
     return replace(
         shown, after=_inside(_plain(_smaller(photo)), "jpeg"), before=None, size=(photo.shape[1], photo.shape[0])

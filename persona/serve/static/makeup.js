@@ -40,17 +40,27 @@ async function send(name, value) {
   const mine = last = new AbortController(), fields = new FormData(form), photo = fields.get("photo");
   fields.set(name, value);
   if (photo && photo.size) {
-    if (form.elements.photo_rights.checked) fields.set("photo", await smaller(photo), "photo.jpg");
-    else fields.delete("photo"); // it stays here until it may be used
+    if (!form.elements.photo_rights.checked) fields.delete("photo"); // it stays here until it may be used
+    else if (value !== "save") fields.set("photo", await smaller(photo), "photo.jpg");
   }
   document.getElementById("stage").setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, signal: mine.signal });
+    if (answer.headers.get("Content-Type").startsWith("image/")) return keep(await answer.blob());
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine === last) show(page, name === "do" && value === "advise");
   } catch (error) {
     if (error.name !== "AbortError") complain("The server does not answer. Nothing was lost: try again.");
   }
+}
+
+function keep(blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = "made-up.png";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  document.getElementById("stage").removeAttribute("aria-busy");
 }
 
 function show(page, advised) {
@@ -77,7 +87,7 @@ function complain(text) {
 
 form.addEventListener("submit", event => {
   const button = event.submitter;
-  if (button && (button.value === "save" || button.value === "keep")) return; // a file, or another page
+  if (button && button.value === "keep") return; // another page
   event.preventDefault();
   send(button && button.name ? button.name : "do", button && button.name ? button.value : "apply");
 });
