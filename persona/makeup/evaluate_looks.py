@@ -62,7 +62,8 @@ def evaluate_looks(
     - `look_lips_de00`: median CIEDE2000 between the lips' pigments of a generated look and the look asked for, weighed
       by nothing, where both have some; `_nearest_real`: of the corpus' look of the nearest description; `_shuffled`.
     - `look_spread_ratio`: distance, as read, between looks of one condition over that between the corpus' looks of the
-      nearest descriptions (of `known` looks); `_shuffled`: between generated looks of different conditions.
+      nearest descriptions (of `known` looks); `_z`: with the same noise on the condition, so by z alone; `_shuffled`:
+      between generated looks of different conditions.
     - `look_precision`, `look_recall`, `look_coverage` in the judge's features, of looks generated for other looks of
       the corpus; `_ceiling`: of these looks themselves.
     """
@@ -102,15 +103,18 @@ def _spread(
     some = conditions[:CONDITIONS]
     count = len(some)
     seeds = [seed * 1_000_003 + 500_000 + number for number in range(count * EACH)]
-    made = generator.draw(np.repeat(some, EACH, 0), seeds)
+    repeated = np.repeat(some, EACH, 0)
+    made, by_z = generator.draw(repeated, seeds), generator.draw(repeated, seeds, noise=0.0)
     near = np.argsort(pairwise(some, others), 1)[:, :EACH].ravel()
     charts = judge.charts(count, SEED + 3).repeat_interleave(EACH)
     read = judge.look(made, charts)[0].numpy().reshape(count, EACH, -1)
     real = judge.look([corpus[row] for row in near], charts)[0].numpy().reshape(count, EACH, -1)
+    z_only = judge.look(by_z, charts)[0].numpy().reshape(count, EACH, -1)
     mixed = read.reshape(EACH, count, -1).swapaxes(0, 1)
     floor = spread(real)
     return {
         "look_spread": spread(read), "look_spread_real": floor, "look_spread_ratio": spread(read) / floor,
+        "look_spread_z": spread(z_only) / floor,
         "look_spread_shuffled": spread(mixed) / floor,
     }  # fmt: skip
 

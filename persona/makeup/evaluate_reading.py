@@ -1,8 +1,8 @@
 """How well looks are read: rendered on people who were held out, in lights that were held out, beside controls.
 
 A reading is judged by what it would do: the colour that the read look gives a region of that same bare face in neutral
-light, against the colour that the true look gives it. All people wear the same looks in the same lights, so that groups
-differ by their faces alone.
+light, against the colour that the true look gives it. The same looks go round in every group, in the same lights, so
+that groups differ by their faces alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from persona.makeup.read import UNDER, LookReader, ReadLook, measured
 from persona.makeup.render import apply
 
 Labs = NDArray[np.float64]
+SETS = 4  # of looks, so that few looks do not make a figure
 OFTEN = 2  # ceilings and removals are measured on one look in so many
 
 
@@ -91,14 +92,26 @@ def in_light(photo: Bytes, light: str, seed: int) -> Bytes:
     return (seen[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
+def places_of(subjects: Sequence[Subject]) -> dict[str, int]:
+    """By file, the how manieth of its ethnic group a portrait is: the same looks go round in every group."""
+    counts: dict[str, int] = {}
+    places = {}
+    for subject in subjects:
+        group = subject.portrait.ethnicity
+        places[subject.portrait.file] = counts.get(group, 0)
+        counts[group] = places[subject.portrait.file] + 1
+    return places
+
+
 def readings(
     subjects: Sequence[Subject], reader: LookReader, detector: LandmarkDetector, looks: int, seed: int
 ) -> list[Result]:
     """Every subject in so many looks, one after the other in each of the held-out lights."""
-    results = []
+    results, places = [], places_of(subjects)
     for subject in tqdm(subjects, desc="reading", unit="person", leave=False):
+        first = looks * (places[subject.portrait.file] % SETS)
         for k in range(looks):
-            look, following = (random_look(subject, seed + 97 * at) for at in (k, (k + 1) % looks))
+            look, following = (random_look(subject, seed + 97 * (first + at)) for at in (k, (k + 1) % looks))
             made = apply(subject.portrait.photo, subject.portrait.face, look)
             photo = in_light(made, HELD_OUT[k % len(HELD_OUT)], seed + k)
             faces = detector.detect(photo)

@@ -33,13 +33,13 @@ REGIONS: tuple[Region, ...] = ("lips", "lids", "brows", "skin")
 _FINER = 8  # times as fine as the picture: how outlines are drawn
 
 
-def evaluate_regions(archive: Path, detector: LandmarkDetector) -> dict[str, Any]:
+def evaluate_regions(archive: Path, detector: LandmarkDetector) -> dict[str, Any] | None:
     """Intersection over union of the masks with the hand-placed outlines, over the pictures that have points.
 
     Returns lip_iou, lids_iou, brows_iou, skin_iou (means); eyes_painted, mouth_painted (share of the area within the
     lids and between the lips that any mask covers by half); found (share of pictures with exactly one face); by_tone
     and by_group (means and count of each, by measured Monk band and as they say themselves); tone_worst_over_best and
-    group_worst_over_best (of the lips, over bands and groups of at least four persons).
+    group_worst_over_best (of the lips, over bands and groups of at least four persons). None: no picture has points.
     """
     rows: list[dict[str, Any]] = []
     missed = 0
@@ -52,7 +52,7 @@ def evaluate_regions(archive: Path, detector: LandmarkDetector) -> dict[str, Any
             continue
         known = {"tone": band_of(picture.photo, faces[0]), "group": picture.ethnicity, "person": picture.face_id}
         rows.append({**overlaps(picture.photo, faces[0], picture.points), **known})
-    return _summary(rows, missed)
+    return _summary(rows, missed) if rows or missed else None
 
 
 def overlaps(photo: Bytes, face: Face, points: Points) -> dict[str, float]:

@@ -23,6 +23,7 @@ from persona.makeup.evaluate_reading import (
     between,
     core,
     in_light,
+    places_of,
     random_look,
     readings,
     subject_of,
@@ -87,12 +88,12 @@ def transfers(
     subjects: Sequence[Subject], reader: LookReader, detector: LandmarkDetector, seed: int, times: int = 2
 ) -> list[Pair]:
     """Looks with something on lips and lids, from other people to every subject."""
-    pairs = []
+    pairs, places = [], places_of(subjects)
     for at, subject in enumerate(tqdm(subjects, desc="transfer", unit="person", leave=False)):
         others = [other for other in subjects if other.portrait.face_id != subject.portrait.face_id]
         for k in range(times):
             giver = others[(at * 7 + k * (len(others) // times) + 3) % len(others)]
-            number = _wearing(giver, seed + 10_000 + 131 * (at % 8) + 17 * k)
+            number = _wearing(giver, seed + 10_000 + 131 * (places[subject.portrait.file] % 8) + 2017 * k)
             light = HELD_OUT[at % len(HELD_OUT)] if k == 0 else None
             pairs.append(_pair(subject, giver, number, reader, detector, light))
     return pairs

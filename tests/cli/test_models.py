@@ -62,6 +62,10 @@ def test_a_shop_trains_its_own_models_and_serves_with_them(shop: Path) -> None:
     assert visual.exit_code == 0, visual.output
     taste = run("train", "taste", "--simulated", "60", "--steps", "5", "--out", "runs/taste-garment")
     assert taste.exit_code == 0, taste.output
+    looks = ("--domain", "look", "--simulated", "60", "--steps", "5")
+    over_looks = run("train", "taste", *looks)
+    assert over_looks.exit_code == 0, over_looks.output
+    assert "Taste over looks" in (shop / "runs" / "taste-look" / "README.md").read_text()
     gan = ("train", "gan", "--size", "32", "--images", "1000", "--out", "runs/garment-64")
     assert run(*gan).exit_code == 0
     again = run(*gan)  # finished: nothing is left to do

@@ -13,7 +13,7 @@ from PIL import Image
 
 from persona.cli import main
 from persona.cli.command import FAILED
-from persona.cli.evaluate_makeup import measure
+from persona.cli.evaluate_makeup import of_faces, on_portraits
 from persona.cli.train_reader import run
 from persona.errors import BadInput
 from persona.makeup.chart import draw_chart
@@ -44,7 +44,8 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(chart.picture).save(content, "PNG")
             archive.writestr(f"drawn/{k}.png", content.getvalue())
             writer.writerow([f"drawn/{k}.png", f"{k}", "", "", "drawn" if k < 2 else "other"])
-        writer.writerow(["composite/x.png", "x", "", "", ""])  # of several people: not even opened
+        archive.writestr("composite/x.png", content.getvalue())  # of several people: no part of it
+        writer.writerow(["composite/x.png", "x", "", "", ""])
         archive.writestr("faces.csv", table.getvalue())
     return path
 
@@ -67,9 +68,10 @@ def test_training_goes_on_where_it_stopped_and_ends_the_same(
 
 def test_evaluation_says_what_it_could_not_compare(tmp_path: Path, faces: Path, detector: KnownLandmarks) -> None:
     run(Settings(datasets=None), tmp_path / "look-reader", PLAN, faces, detector=detector)
-    values, why = measure(Settings(datasets=None, models=tmp_path), faces, 1, detector)
+    values, why = on_portraits(Settings(datasets=None, models=tmp_path), faces, False, 1, detector)
     assert values["fairness_worst_over_best"] is None
     assert "groups" in why["fairness_worst_over_best"]
+    assert "by hand" in why["lip_iou"]
     assert values["people"] == 3
     assert values["outside_changed"] == 0
     assert set(values["fairness"]) == {"tone", "gender", "ethnicity"}
@@ -88,10 +90,12 @@ def test_who_is_held_out_does_not_depend_on_the_order(faces: Path, detector: Kno
 
 def test_without_portraits_it_says_where_to_get_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PERSONA_DATASETS", "")
-    for command in (["train", "reader", "--out", str(tmp_path / "out")], ["evaluate", "makeup"]):
-        result = CliRunner().invoke(main, command)
-        assert result.exit_code == FAILED
-        assert "faces.zip" in result.stderr or "mediapipe" in result.stderr
+    result = CliRunner().invoke(main, ["train", "reader", "--out", str(tmp_path / "out")])
+    assert result.exit_code == FAILED
+    assert "faces.zip" in result.stderr or "mediapipe" in result.stderr
+    values, why = of_faces(Settings(datasets=None), None, 1)
+    assert values == {}
+    assert all("faces.zip" in reason or "mediapipe" in reason for reason in why.values())
 
 
 def test_other_zips_are_refused_by_name(tmp_path: Path, detector: KnownLandmarks) -> None:

@@ -145,7 +145,7 @@ def test_foundation_follows_the_skin_and_a_red_lip_stays() -> None:
         look = fitted(Look(products=(skin, RED)), own)
         np.testing.assert_allclose(look.on("skin").lab, np.clip(own, (2, -128, -128), (98, 128, 128)), atol=0.01)  # type: ignore[union-attr]
         assert look.on("lips").lab == pytest.approx(RED.lab, abs=0.01)  # type: ignore[union-attr]
-    deep, light = (fitted(Look(products=(nude,))(tone)).products[0].lab[0] for tone in (9, 1))
+    deep, light = (fitted(Look(products=(nude,)), monk_lab(tone)).products[0].lab[0] for tone in (9, 1))
     assert deep < nude.lab[0] - 5 < light
 
 

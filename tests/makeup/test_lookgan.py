@@ -201,7 +201,7 @@ class Perfect:
     def __init__(self, looks: list[Look]) -> None:
         self.looks = {describe([look]).tobytes(): look for look in looks}
 
-    def draw(self, conditions: np.ndarray, seeds: Any) -> list[Look]:
+    def draw(self, conditions: np.ndarray, seeds: Any, noise: float = 0.0) -> list[Look]:
         return [self.looks[row.tobytes()] for row in conditions]
 
 
