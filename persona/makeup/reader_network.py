@@ -53,7 +53,7 @@ class ReaderNetwork(nn.Module):
         patches, measured = len(PATCHES), len(PATCHES) * 3 * len(_QUANTILES)
         self.face, self.eyes, self.mouth = _eye(3, SIDE // 2, SIDE // 2, 64), _eye(3, 56, 64, 48), _eye(3, 56, 80, 48)
         shapes = 64 + 48 + 48
-        self.light = _mlp(measured + 3 * patches + shapes, width, 3)
+        self.light = _mlp(measured + 3 * patches, width, 3)  # no shapes: by these it would know the people again
         contrasts = patches + len(VARIANTS)
         self.trunk = nn.Sequential(_mlp(measured + 3 * patches + shapes + 3 + contrasts, width, width), nn.GELU())
         self.own = nn.Parameter(_own_patches())
@@ -72,7 +72,7 @@ class ReaderNetwork(nn.Module):
         relative = ((linear + _DARK).log() - skin[..., None, None]).clamp(-3, 3) * around[:, None]
         shapes = self._shapes(relative)
         invariant = (logs - skin[..., None]).flatten(1)
-        light = self.light(torch.cat([measure(points)[0], invariant, shapes], 1)) + 0.3 * (skin + 1.3)
+        light = self.light(torch.cat([measure(points)[0], invariant], 1)) + 0.3 * (skin + 1.3)
         light = light - (1 - trust) * light.mean(1, keepdim=True)
         cleared = points * (-light)[..., None, None].exp()
         statistics, middle = measure(cleared)
@@ -141,7 +141,7 @@ def _mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
     with torch.no_grad():
         last.weight.mul_(0.3)
     return nn.Sequential(
-        nn.LayerNorm(inputs), nn.Dropout(0.05), nn.Linear(inputs, width), nn.GELU(),
+        nn.LayerNorm(inputs), nn.Dropout(0.1), nn.Linear(inputs, width), nn.GELU(),
         nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), last,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ the background and puts the answer's parts in place. Nothing of a photo is store
 from __future__ import annotations
 
 import base64
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -30,7 +31,9 @@ from persona.recommend.makeup_types import (
     AdviseRequest,
     ApplyRequest,
     ListedLook,
+    MadeLooks,
     MadeUp,
+    MakeLooksRequest,
     Painting,
     SeveralFaces,
     TransferRequest,
@@ -44,6 +47,7 @@ from persona.store.records import OCCASIONS, SEASONS, Profile, Traits
 
 CSP = HEADERS["Content-Security-Policy"].replace("script-src 'none'", "script-src 'self'; img-src 'self' data: blob:")
 PREVIEW, CHART, SCHEME, THUMBNAIL = 1280, 640, 384, 192  # pixels of a side
+MADE = 4  # looks at once
 OWN = "own"  # the choice of a look that is none of the list: advised, read from a reference, or edited
 NAMES = {"lip_liner": "lip liner", "skin": "foundation", "liner": "eyeliner", "lids": "eyeshadow"}
 SHAPES, UNDERTONES = get_args(Shape), get_args(Undertone)
@@ -75,6 +79,7 @@ class Shown:
     before: str | None = None
     done: MadeUp | None = None
     advice: AdviceAnswer | None = None
+    made: MadeLooks | None = None
     charts: tuple[str, ...] = field(default=())
     problem: BadInput | OutOfDate | None = None
     size: tuple[int, int] = (CHART, CHART)
@@ -100,6 +105,8 @@ def make_up() -> Response:
             return _keep(studio, choices)
         if what == "advise":
             return _page(studio, choices, _advice(studio, choices))
+        if what == "make":
+            return _page(studio, choices, _made(studio, choices))
         if what in ("save", "transfer") and not _photo("photo"):
             raise BadInput("photo", "is missing: choose yours first", "no_photo")
         if not _photo("photo"):
@@ -217,6 +224,16 @@ def _advice(studio: MakeupStudio, choices: Choices) -> Shown:
     else:
         charts = tuple(_drawn(studio, scheme.look, shape, tone, SCHEME, Painting()) for scheme in advice.schemes)
     return replace(_chart(studio, choices), advice=advice, charts=charts)
+
+
+def _made(studio: MakeupStudio, choices: Choices) -> Shown:
+    """Looks that the generator makes for this person's taste, others at every press, on the drawn face."""
+    person = {"user_id": choices.user.id if choices.user else None, "tone": choices.tone, "occasion": choices.occasion}
+    seed = secrets.randbelow(2**31)
+    made = studio.made_for(valid(MakeLooksRequest, {**person, "count": MADE, "seed": seed}))
+    shape, tone = choices.shape or USUAL_SHAPE, choices.tone or USUAL_TONE
+    charts = tuple(_drawn(studio, one.look, shape, tone, SCHEME, Painting()) for one in made.looks)
+    return replace(_chart(studio, choices), made=made, charts=charts)
 
 
 def _worn(studio: MakeupStudio, asked: dict[str, Any], look: Look) -> str:

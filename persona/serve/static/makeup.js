@@ -48,7 +48,7 @@ async function send(name, value) {
     const answer = await fetch(form.action, { method: "POST", body: fields, signal: mine.signal });
     if (answer.headers.get("Content-Type").startsWith("image/")) return keep(await answer.blob());
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (mine === last) show(page, name === "do" && value === "advise");
+    if (mine === last) show(page, name === "do" && ["advise", "make"].includes(value));
   } catch (error) {
     if (error.name !== "AbortError") complain("The server does not answer. Nothing was lost: try again.");
   }
@@ -67,7 +67,7 @@ function show(page, advised) {
   const fresh = page.getElementById("stage");
   if (!fresh) return complain(page.querySelector(".lede") ? page.querySelector(".lede").textContent : "That went wrong.");
   document.getElementById("stage").replaceWith(fresh);
-  if (advised || page.querySelector(".scheme")) document.getElementById("answer").replaceWith(page.getElementById("answer"));
+  if (advised || page.querySelector(".scheme, .made")) document.getElementById("answer").replaceWith(page.getElementById("answer"));
   if (advised) document.getElementById("answer").scrollIntoView();
   const list = page.querySelector(".looks input:checked");
   if (list && list.value === "own") document.querySelector(".looks").replaceWith(page.querySelector(".looks"));
