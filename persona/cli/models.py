@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from persona.cli.bench import AS_JSON, RECORD, SERVED, publish
 from persona.cli.command import Group
-from persona.store.records import Domain
+
+if TYPE_CHECKING:
+    from persona.store.records import Domain
 
 LOSSES = ("relativistic", "hinge", "lsgan", "wgan-gp", "minimax")  # of persona.gan.losses
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

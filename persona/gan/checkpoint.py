@@ -65,6 +65,6 @@ def read_last(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
             state = read(previous(path), parts)
         except BadInput as second:
             raise BadInput(str(path), f"{error}; {second}; begin again with another --out") from error
-        counted = "images" if "images" in parts else "steps"
-        log.warning("%s; going on from %s, after %s %s", error, previous(path), format(state[counted], ","), counted)
+        key, counted = ("images", "pictures") if "images" in parts else ("steps", "steps")
+        log.warning("%s; going on from %s, after %s %s", error, previous(path), format(state[key], ","), counted)
         return state

@@ -38,6 +38,9 @@ from persona.makeup.render import apply, placements_of
 from persona.makeup.similarity import luminance, ssim
 from persona.makeup.transfer import transfer
 
+TIMES = 4  # looks that every picture is given
+GIVING = 8  # turns until the same people give again: as many pictures as the smaller groups have
+_STRIDE = 13  # between them in the list
 FEWEST = 8  # pictures from which on a group has a figure of its own to be compared
 _JUDGED: tuple[Region, ...] = ("lips", "lids")
 READ: dict[str, Region] = {"lip": "lips", "lid": "lids", "cheek": "cheeks"}
@@ -85,18 +88,28 @@ def evaluate(
 
 
 def transfers(
-    subjects: Sequence[Subject], reader: LookReader, detector: LandmarkDetector, seed: int, times: int = 2
+    subjects: Sequence[Subject], reader: LookReader, detector: LandmarkDetector, seed: int, times: int = TIMES
 ) -> list[Pair]:
-    """Looks with something on lips and lids, from other people to every subject."""
+    """Looks with something on lips and lids, from other people to every subject.
+
+    The same people in the same looks give to every group, so that groups differ by their own faces alone.
+    """
     pairs, places = [], places_of(subjects)
     for at, subject in enumerate(tqdm(subjects, desc="transfer", unit="person", leave=False)):
-        others = [other for other in subjects if other.portrait.face_id != subject.portrait.face_id]
         for k in range(times):
-            giver = others[(at * 7 + k * (len(others) // times) + 3) % len(others)]
-            number = _wearing(giver, seed + 10_000 + 131 * (places[subject.portrait.file] % 8) + 2017 * k)
+            turn = times * (places[subject.portrait.file] % GIVING) + k
+            giver = _other(subjects, subject, turn)
+            number = _wearing(giver, seed + 10_000 + 131 * turn)
             light = HELD_OUT[at % len(HELD_OUT)] if k == 0 else None
             pairs.append(_pair(subject, giver, number, reader, detector, light))
     return pairs
+
+
+def _other(subjects: Sequence[Subject], subject: Subject, turn: int) -> Subject:
+    """Who gives at this turn: somebody else, all over the list."""
+    start = turn * _STRIDE % len(subjects)
+    rest = [*subjects[start:], *subjects[:start]]
+    return next(other for other in rest if other.portrait.face_id != subject.portrait.face_id)
 
 
 def _wearing(subject: Subject, seed: int) -> int:

@@ -23,9 +23,11 @@ from persona.gan.losses import LOSSES
 COMMANDS = commands(main)
 WANTED = {
     "demo", "db upgrade", "import items", "import clothing", "import users", "import events", "simulate",
-    "train visual", "train taste", "train gan", "train directions", "train inverter", "evaluate taste", "evaluate gan",
-    "evaluate edits", "evaluate inverter", "generate", "recommend", "refresh", "serve",
-    "export gan", "bench taste", "bench generate", "bench import", "bench serve", "figures",
+    "train visual", "train taste", "train gan", "train directions", "train inverter", "evaluate taste",
+    "evaluate gan", "evaluate edits", "evaluate inverter", "generate", "recommend", "refresh", "serve",
+    "train look-gan", "train reader", "import looks", "evaluate makeup", "bench makeup", "makeup apply",
+    "makeup transfer", "makeup advise", "makeup analyze", "makeup looks", "export gan", "bench taste",
+    "bench generate", "bench import", "bench serve", "figures",
 }  # fmt: skip
 
 
