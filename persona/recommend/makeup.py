@@ -156,7 +156,7 @@ class MakeupStudio:
     def transfer(self, request: TransferRequest) -> MadeUpPhoto:
         """Put the look of a reference on a photo. Raises as `apply`; OutOfDate without a reader."""
         if self._models.reader is None:
-            raise OutOfDate(f"{READER}: no such model folder in PERSONA_MODELS; run `persona train look-reader`")
+            raise OutOfDate(f"{READER}: no such model folder in PERSONA_MODELS; run `persona train reader`")
         with self._opened(request) as opened:
             seen = self._open(request.reference, request.reference_face, "reference", "reference_face")
             regions = [region for region in REGIONS if request.regions.get(region, 1.0) > 0]

@@ -39,7 +39,7 @@ class UploadRequest(Request):
 
 
 def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """A form's fields as JSON values (see `from_texts`), and its files. Fields left empty count as left out.
+    """A form's fields as JSON values (see `from_texts`), and its files.
 
     In place of a file its field holds its own name, to be found among the files. Raises BadInput for a field that
     stands twice, 413 and 415.
@@ -60,10 +60,10 @@ def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any],
 
 
 def from_texts(model: type[BaseModel], texts: Mapping[str, str]) -> dict[str, Any]:
-    """Texts as JSON values of a model's fields: words stay words, the rest is read as JSON. Empty ones are left out."""
+    """Texts as JSON values of a model's fields: words stay words, the rest is read as JSON."""
     schema = model.model_json_schema()
     words = {name for name, field in schema.get("properties", {}).items() if _is_word(field, schema)}
-    return {name: text if name in words else _value(text) for name, text in texts.items() if text}
+    return {name: text if name in words else _value(text) for name, text in texts.items()}
 
 
 def _only(name: str, values: list[Any]) -> Any:

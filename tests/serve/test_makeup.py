@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import builtins
+import html
 import io
 import json
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from persona.catalog.pictures import Bytes
 from persona.makeup.chart import draw_chart
+from persona.makeup.look import Look
 from persona.recommend import Recommender
 from persona.recommend.makeup import MakeupStudio
 from persona.recommend.provenance import WORDS, read_label
@@ -447,8 +449,23 @@ def test_without_the_models_it_says_what_to_train(app: APIFlask, recommender: Re
     client = app.test_client()
     rights = {"photo_rights": "own", "reference_rights": "own"}
     answer = send(client, "transfer", photo=photo, reference=photo, **rights)
-    assert (answer.status_code, "persona train look-reader" in answer.json["detail"]) == (503, True)
+    assert (answer.status_code, "persona train reader" in answer.json["detail"]) == (503, True)
     looks = client.post("/v1/makeup/looks", json={"count": 1})
     assert (looks.status_code, "persona train" in looks.json["detail"]) == (503, True)
     advice = send(client, "advise", user_id="demo-ana", tone=4)
     assert (advice.status_code, advice.json["tasted"]) == (200, False)
+
+
+def test_the_page_makes_looks_that_can_be_put_on(client: FlaskClient) -> None:
+    page = client.get("/makeup?user=demo-ana")
+    token = page.text.split('name="csrf" value="')[1].split('"')[0]
+    form = {"csrf": token, "user": "demo-ana", "tone": "7", "occasion": "party"}
+    made = client.post("/makeup", data={**form, "do": "make"})
+    assert made.status_code == 200
+    wear = [html.unescape(part.split("'")[0]) for part in made.text.split('name="wear" value=\'')[1:]]
+    looks = [Look.model_validate_json(text) for text in wear]
+    assert len(looks) == 4
+    assert made.text.count("generated</span>") >= 4
+    worn = client.post("/makeup", data={**form, "wear": wear[0]})
+    assert worn.status_code == 200
+    assert all(product.hex in worn.text for product in looks[0].products)
