@@ -15,7 +15,8 @@ from persona.makeup.render import apply
 
 # these shall look alike on both faces; all other products keep their difference to the face's own colours
 ALIKE: tuple[Region, ...] = ("lips", "lip_liner", "lids", "crease", "liner")
-_SETTLED: tuple[Region, ...] = ("lips", "lids")  # measured on the result, and mended once
+_SETTLED: tuple[Region, ...] = ("lips", "lids")  # measured on the result, and mended
+_MENDED = 2  # times; once leaves a fifth more of the distance
 _SHARE: dict[Region, float] = {"cheeks": 0.5}  # of the difference in skin that a product follows; others: all of it
 
 
@@ -37,7 +38,8 @@ def transfer(
     look = fitted(seen, own)
     look = look.only(frozenset(regions)) if regions is not None else look
     if any(product.region in _SETTLED for product in look.products):
-        look = _settled(look, seen, own, photo, face)
+        for _ in range(_MENDED):
+            look = _settled(look, seen, own, photo, face)
     return apply(photo, face, look_under(look, own.light), strength), look
 
 
