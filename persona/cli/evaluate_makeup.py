@@ -31,7 +31,8 @@ def measure(settings: Settings, faces: Path | None, looks: int) -> tuple[dict[st
     values, why = of_faces(settings, faces, looks)
     garments = shipped_garments(settings.demo / "items.zip", VisualNetwork.load(settings.models / "visual-64"))
     values |= figures_of(settings.models, garments)
-    return values, {key: reason for key, reason in why.items() if values.get(key) is None}
+    known = {key: value for key, value in values.items() if value is not None}  # nobody was read to wear contour, say
+    return known, {key: reason for key, reason in why.items() if key not in known}
 
 
 def of_faces(settings: Settings, faces: Path | None, looks: int) -> tuple[dict[str, Any], dict[str, str]]:

@@ -25,8 +25,8 @@ from persona.makeup.render import Layers, look_of
 KIND = "look-reader"
 Gains = tuple[float, float, float]  # of linear red, green and blue
 # In how much light a person stands can hardly be told from the face: cameras choose their exposure well (to 0.3 in the
-# logarithm, see `persona.makeup.skin`), and the network is surer of it than it may be on new people. Of 0, .25, .5 and 1
-# a quarter served people who were held out best over all lights.
+# logarithm, see `persona.makeup.skin`), and the network is surer of it than it may be on new people. Of 0, .25, .5 and
+# 1 a quarter served people who were held out best over all lights.
 TRUST = 0.25
 NEUTRAL: Gains = (1.0, 1.0, 1.0)
 # which of BARE lies under each region

@@ -42,13 +42,16 @@ def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any],
     """A form's fields as JSON values (see `from_texts`), and its files.
 
     In place of a file its field holds its own name, to be found among the files. Raises BadInput for a field that
-    stands twice, 413 and 415.
+    stands twice and for a body that is no form, 413 and 415.
     """
     if request.mimetype != MEDIA_TYPE or "boundary" not in request.mimetype_params:
         abort(415)
     texts = {name: _only(name, request.form.getlist(name)) for name in request.form}
     files = {name: _only(name, request.files.getlist(name)).read() for name in request.files}
     wanted = files_of(model)
+    bare = len(request.mimetype_params["boundary"]) + 8  # of a form without parts: dashes on both sides, line ends
+    if not texts and not files and (request.content_length or 0) > bare:
+        raise BadInput("body", "holds no part that can be read: send the fields and files of a form")
     for name in [name for name in texts if name in files]:
         raise BadInput(name, "stands twice: send it once")
     for name in [name for name in files if name not in wanted]:  # a client may give any part a file name

@@ -469,3 +469,14 @@ def test_the_page_makes_looks_that_can_be_put_on(client: FlaskClient) -> None:
     worn = client.post("/makeup", data={**form, "wear": wear[0]})
     assert worn.status_code == 200
     assert all(product.hex in worn.text for product in looks[0].products)
+
+
+def test_a_body_that_is_no_form_is_refused(client: FlaskClient) -> None:
+    body = b"--x\r\n[]--x--\r\n"
+    answer = client.post("/v1/makeup/advise", data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 422
+    assert "no part" in answer.json["detail"]
+    assert (
+        client.post("/v1/makeup/advise", data=b"--x--\r\n", content_type="multipart/form-data; boundary=x").status_code
+        == 200
+    )
