@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from persona.cli.command import Group
 from persona.cli.output import print_json, print_table
-from persona.errors import BadInput
+from persona.errors import BadInput, OutOfDate
 
 if TYPE_CHECKING:
     from persona.makeup.analysis import FaceAnalysis
     from persona.recommend.makeup import MadeUpPhoto, MakeupStudio
+    from persona.store import Store
 
 PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUT = click.Path(dir_okay=False, path_type=Path)
@@ -140,15 +142,18 @@ def analyze(photo: Path, as_json: bool, **said: Any) -> None:
 @JSON
 def looks(tone: int | None, user: str | None, as_json: bool) -> None:
     """List the looks to choose from."""
-    found = studio().looks.listed(user, tone, "/v1/makeup/chart?look={}")
+    found = studio(stored=user is not None).looks.listed(user, tone, "/v1/makeup/chart?look={}")
     rows = [(one.look_id, one.title, ", ".join(one.occasions), _products(one.look)) for one in found]
     print_table(("look", "title", "occasions", "products"), rows)
     if as_json:
         print_json({"looks": [one.model_dump(mode="json") for one in found]})
 
 
-def studio() -> MakeupStudio:
-    """The studio on the store that the settings name, without what recommendations need."""
+def studio(stored: bool = False) -> MakeupStudio:
+    """The studio without what recommendations need, on the store that the settings name.
+
+    stored: something of that store is asked for. Else one that is not there yet is done without.
+    """
     from persona.cli.threads import set_threads
     from persona.recommend.makeup import MakeupStudio, open_models
     from persona.settings import load_settings
@@ -156,7 +161,27 @@ def studio() -> MakeupStudio:
 
     settings = load_settings()
     set_threads(settings, default=1)
-    return MakeupStudio(Store.open(settings.url), open_models(settings))
+    try:
+        store = Store.open(settings.url)
+    except OutOfDate:
+        if stored:
+            raise
+        store = _empty_store()
+    return MakeupStudio(store, open_models(settings))
+
+
+def _empty_store() -> Store:
+    """A store of nothing, for as long as the command runs."""
+    from persona.store import Store, migrate
+
+    folder = TemporaryDirectory(prefix="persona-")
+    url = f"sqlite:///{folder.name}/persona.db"
+    migrate.upgrade(url)
+    store = Store.open(url)
+    context = click.get_current_context()
+    context.call_on_close(folder.cleanup)
+    context.call_on_close(store.close)
+    return store
 
 
 def _look(said: str) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def inverter(images: int, out: Path, seed: int | None) -> None:
 
 
 @train.command(example="persona train reader --out runs/look-reader")
-@click.option("--steps", type=click.IntRange(1, 1_000_000), default=1700, show_default=True, help="Batches of 32.")
+@click.option("--steps", type=click.IntRange(1, 1_000_000), default=2600, show_default=True, help="Batches of 32.")
 @click.option(
     "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
 )

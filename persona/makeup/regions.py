@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -218,6 +219,12 @@ class Canvas:
         sigma = feather * self.unit
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma) if sigma > _SHARP else mask, np.float32)
 
+    @cached_property
+    def lips(self) -> Floats:
+        """All within the outline of the lips."""
+        return self.polygon(self.curve(LIPS_OUTER, ()), 0.012)
+
+    @cached_property
     def within(self) -> Floats:
         """The face's oval, soft at its edge."""
         return self.polygon(self.curve(OVAL, ()), 0.03)
@@ -245,7 +252,7 @@ class Keep:
     @staticmethod
     def _lips(canvas: Canvas, lab: Floats) -> Floats:
         """Not teeth: these are much lighter and less red than the lips are in the middle."""
-        inside = (canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0) > 0.5) & (canvas.opening < 0.05)
+        inside = (canvas.lips > 0.5) & (canvas.opening < 0.05)
         if not inside.any():
             return np.ones(canvas.shape, np.float32)
         middle = np.median(lab[inside], 0)
@@ -266,7 +273,7 @@ def _around(canvas: Canvas, lab: Floats, centre: Points, radius: float) -> Float
 
 
 def _lips(canvas: Canvas, placement: Placement) -> Floats:
-    whole = canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0.012)
+    whole = canvas.lips
     if placement == "blurred":  # strongest at the opening, fading outward
         centre = canvas.polygon(_about(canvas.curve(LIPS_OUTER, ()), canvas.mean(LIPS_OUTER), 0.72), 0.06)
         whole = whole * (0.35 + 0.65 * centre)
@@ -348,7 +355,7 @@ def _cheeks(canvas: Canvas, placement: Placement) -> Floats:
         else:
             drawn = canvas.ellipse(_between(bone, temple, 0.25), temple - apple, 0.8, 0.36)
         mask = np.maximum(mask, drawn)
-    return mask * canvas.within()
+    return mask * canvas.within
 
 
 def _contour(canvas: Canvas, placement: Placement) -> Floats:
@@ -360,14 +367,13 @@ def _contour(canvas: Canvas, placement: Placement) -> Floats:
         else:
             drawn = 0.9 * canvas.stroke(canvas.at[list(side.jaw)], (0.16, 0.2, 0.16, 0.1), 0.06)
         mask = np.maximum(mask, drawn)
-    return mask * canvas.within()
+    return mask * canvas.within
 
 
 def _highlight(canvas: Canvas, placement: Placement) -> Floats:
     bridge = canvas.stroke(canvas.at[list(_BRIDGE)], (0.05, 0.06, 0.07, 0.08), 0.04)
     bow = canvas.ellipse(canvas.mean(_BOW) + canvas.up * (0.055 * canvas.unit), np.array([1, 0]), 0.14, 0.05)
-    lips = canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0.008)
-    mask = np.maximum(0.8 * bridge, 0.6 * bow * (1 - lips))
+    mask = np.maximum(0.8 * bridge, 0.6 * bow * (1 - canvas.lips))
     if placement == "t_zone":
         across = canvas.at[454] - canvas.at[234]
         mask = np.maximum(mask, 0.8 * canvas.ellipse(canvas.mean(_FOREHEAD), across, 0.6, 0.35))
@@ -375,7 +381,7 @@ def _highlight(canvas: Canvas, placement: Placement) -> Floats:
     for side in _SIDES:
         bone, temple = canvas.mean(side.bone), canvas.at[side.temple]
         mask = np.maximum(mask, 0.9 * canvas.ellipse(bone, temple - canvas.mean(side.cheek), 0.42, 0.2))
-    return mask * canvas.within()
+    return mask * canvas.within
 
 
 def _skin(canvas: Canvas, placement: Placement) -> Floats:
@@ -384,13 +390,12 @@ def _skin(canvas: Canvas, placement: Placement) -> Floats:
     outline = outline + canvas.up * (np.clip(height, 0, 0.35)[:, None] * canvas.unit)  # landmarks end under the hair
     whole = canvas.polygon(smooth(outline, closed=True), 0.03)
     brows = _brows(canvas, "natural")
-    lips = canvas.polygon(canvas.curve(LIPS_OUTER, ()), 0.012)
     nostrils = canvas.blank()
     for side in _SIDES:
         wing, mid, base = (canvas.at[point] for point in side.nostril)
         centre = (wing + 1.5 * mid + 0.5 * base) / 3 + canvas.up * (0.02 * canvas.unit)
         nostrils = np.maximum(nostrils, canvas.ellipse(centre, base - wing, 0.1, 0.06))
-    return whole * (1 - brows) * (1 - lips) * (1 - np.clip(2 * nostrils, 0, 1))
+    return whole * (1 - brows) * (1 - canvas.lips) * (1 - np.clip(2 * nostrils, 0, 1))
 
 
 _PAINTERS: dict[Region, Callable[[Canvas, Placement], Floats]] = {

@@ -39,7 +39,7 @@ class Plan:
     """poses: of each portrait. faces: made up at once, each then shown under so many lights (`uses`), as making them up
     takes longer than a step. The rate falls to nothing over `steps`."""
 
-    steps: int = 1700
+    steps: int = 2600
     batch: int = 32
     rate: float = 1.5e-3
     width: int = 256

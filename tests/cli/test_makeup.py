@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from persona.cli.command import FAILED
 from persona.recommend.provenance import read_label
 from persona.settings import Settings
 from persona.store import Store, upgrade
@@ -107,3 +108,14 @@ def test_what_is_wrong_is_said(here: Path, arguments: list[str], message: str) -
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (here / "made-up.png").exists()
+
+
+def test_without_a_database_it_does_what_needs_none(here: Path) -> None:
+    (here / "home" / "persona.db").unlink()
+    advice = run("makeup", "advise", "--tone", "5", "--shape", "oval")
+    assert advice.exit_code == 0, advice.output
+    assert not (here / "home" / "persona.db").exists()
+    for arguments in (("looks", "--user", "ava"), ("advise", "--tone", "5", "--user", "ava")):
+        asked = run("makeup", *arguments)
+        assert asked.exit_code == FAILED
+        assert "persona db upgrade" in asked.stderr
