@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.makeup.face import Bytes, Face, LandmarkDetector
-from persona.makeup.look import PLACEMENTS, Region
+from persona.makeup.look import Region
 from persona.makeup.portraits import band_of, pictures_of
-from persona.makeup.regions import face_box, masks_of
+from persona.makeup.regions import face_box, masks_of, usual_placements
 
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -59,9 +59,8 @@ def overlaps(photo: Bytes, face: Face, points: Points) -> dict[str, float]:
     """Of one portrait: `<region>_iou` for each of REGIONS, eyes_painted and mouth_painted."""
     left, top, right, bottom = box = face_box(face, photo.shape[1], photo.shape[0])
     part = photo[top:bottom, left:right]
-    placements = {region: PLACEMENTS[region][0] for region in PLACEMENTS}
     shape = part.shape[0], part.shape[1]
-    masks = masks_of(face.moved(box), shape, placements, part)
+    masks = masks_of(face.moved(box), shape, usual_placements(), part)
     truth = outlines(points - [left, top], shape)
     found = {f"{region}_iou": iou(masks[region] > 0.5, truth[region]) for region in REGIONS}
     painted = np.max([mask for region, mask in masks.items() if region != "liner"], axis=0) > 0.5

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
 
 from persona.errors import BadInput
+from persona.makeup import description
 from persona.makeup.corpus import REDS, hue_of, named, variations
 from persona.makeup.description import SLOTS, describe, drawn_of, seen
 from persona.makeup.following import SKIN, fitted
@@ -154,3 +158,11 @@ def test_a_look_on_the_middle_skin_is_as_it_is() -> None:
         for product, moved in zip(look.products, fitted(look, SKIN).products, strict=True):
             assert moved.lab == pytest.approx(product.lab, abs=0.01)
             assert moved.model_copy(update={"lab": product.lab}) == product
+
+
+def test_the_constants_are_those_of_the_corpus() -> None:
+    shipped = json.loads(Path(description.__file__).with_name("description.json").read_text())
+    now = json.loads(description.constants_of(named(6000, 2)))
+    deviation = np.array(shipped["deviation"])
+    assert (np.abs(np.array(now["mean"]) - shipped["mean"]) < 0.15 * deviation).all()
+    assert (np.abs(np.array(now["deviation"]) - deviation) < 0.15 * deviation).all()
