@@ -6,6 +6,7 @@ CIELAB is for the D65 white and the two-degree observer throughout, as sRGB itse
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,11 +37,19 @@ _MERGE = 8.0  # palette colours nearer than this (CIEDE2000, textile weight) are
 _MOST_PIXELS = 2500
 
 
+def to_linear(encoded: NDArray[Any]) -> NDArray[Any]:
+    """sRGB from 0 to 1 to linear light, in the same precision."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def from_linear(linear: NDArray[Any]) -> NDArray[Any]:
+    """Linear light from 0 to 1 to sRGB, in the same precision."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
 def srgb_to_lab(rgb: ArrayLike) -> Floats:
     """sRGB in 0..255, (..., 3), to CIELAB, (..., 3)."""
-    encoded = np.asarray(rgb, np.float64) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    ratio = linear @ SRGB_TO_XYZ.T / _WHITE
+    ratio = to_linear(np.asarray(rgb, np.float64) / 255) @ SRGB_TO_XYZ.T / _WHITE
     f = np.where(ratio > _EPSILON, np.cbrt(ratio), (_KAPPA * ratio + 16) / 116)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
@@ -53,8 +62,7 @@ def lab_to_srgb(lab: ArrayLike) -> Floats:
     f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
     ratio = np.where(f**3 > _EPSILON, f**3, (116 * f - 16) / _KAPPA)
     linear = np.clip(ratio * _WHITE @ _FROM_XYZ.T, 0, 1)
-    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(np.clip(encoded * 255, 0, 255), np.float64)
+    return np.asarray(np.clip(from_linear(linear) * 255, 0, 255), np.float64)
 
 
 def delta_e_2000(one: ArrayLike, other: ArrayLike, k_l: float = 1.0) -> Floats:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from persona.catalog.colour import lab_to_srgb, srgb_to_lab
+from persona.catalog.colour import from_linear, lab_to_srgb, srgb_to_lab, to_linear
 from persona.makeup.analysis import Shape
 from persona.makeup.chart_canvas import Canvas, Line, mask_of, smooth
 from persona.makeup.chart_points import CHIN, TOP, Doubles, half_width, table, unwarp, warp
@@ -100,13 +100,10 @@ def _pixels(points: ArrayLike, shape: Shape) -> Line:
 
 
 def _linear(srgb: ArrayLike) -> Floats:
-    value = np.asarray(srgb, np.float32)
-    return np.asarray(np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4), np.float32)
+    return np.asarray(to_linear(np.asarray(srgb, np.float32)), np.float32)
 
 
-_TO_SRGB = np.array(  # of linear light in steps of 1/4095
-    [12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in np.linspace(0, 1, 4096)], np.float32
-)
+_TO_SRGB = from_linear(np.linspace(0, 1, 4096)).astype(np.float32)  # of linear light in steps of 1/4095
 
 
 def _encoded(linear: Floats) -> Floats:

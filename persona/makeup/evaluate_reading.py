@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from persona.catalog.colour import delta_e_2000, srgb_to_lab
+from persona.catalog.colour import delta_e_2000, srgb_to_lab, to_linear
 from persona.makeup.aligned import VARIANTS, align, crop_of, masks_by_placement, matrix_of, spread, through
 from persona.makeup.bare import remove
 from persona.makeup.face import Bytes, Face, LandmarkDetector
@@ -151,8 +151,8 @@ def _judge_ceiling(result: Result, look: Look, made: Bytes, photo: Bytes, face: 
     """What could be measured by landmarks seen in this light, if the light's gains on skin were known exactly."""
     subject, region_at = result.subject, [core(r, PLACEMENTS[r][0]) for r in REGIONS]
     aligned, skin = align(photo, face), core("skin", "even")
-    seen = linear_of(aligned.crop.reshape(-1, 3)[aligned.at[skin]])
-    neutral = linear_of(crop_of(made, subject.portrait.face).reshape(-1, 3)[subject.cores[skin]])
+    seen = to_linear(aligned.crop.reshape(-1, 3)[aligned.at[skin]] / 255)
+    neutral = to_linear(crop_of(made, subject.portrait.face).reshape(-1, 3)[subject.cores[skin]] / 255)
     gains = np.exp(np.median(np.log(seen + 0.004), 0) - np.median(np.log(neutral + 0.004), 0))
     said = measured(photo, aligned, face, (float(gains[0]), float(gains[1]), float(gains[2])))
     worn = subject.colours(made)
@@ -179,9 +179,3 @@ def core(region: Region, placement: str) -> int:
 def between(one: Iterable[float] | Labs, other: Iterable[float] | Labs) -> float:
     """CIEDE2000 of two colours."""
     return float(delta_e_2000(np.asarray(tuple(one)), np.asarray(tuple(other))))
-
-
-def linear_of(rgb: Bytes) -> Labs:
-    """sRGB bytes to linear light from 0 to 1."""
-    encoded = rgb.astype(np.float64) / 255
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

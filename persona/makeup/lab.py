@@ -13,10 +13,19 @@ _WHITE = _TO_XYZ.sum(1)
 _EPSILON, _KAPPA = 216 / 24389, 24389 / 27
 
 
+def to_linear(rgb: Tensor) -> Tensor:
+    """sRGB from 0 to 1 to linear light."""
+    return torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def from_linear(linear: Tensor) -> Tensor:
+    """Linear light from 0 to 1 to sRGB."""
+    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+
+
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB (n, 3, h, w) from 0 to 1 to CIELAB (D65), the same shape."""
-    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-    return linear_to_lab(linear)
+    return linear_to_lab(to_linear(rgb))
 
 
 def linear_to_lab(linear: Tensor) -> Tensor:
@@ -36,4 +45,4 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     ratio = torch.where(f**3 > _EPSILON, f**3, (116 * f - 16) / _KAPPA)
     matrix = torch.linalg.inv(_TO_XYZ / _WHITE[:, None]).to(lab)
     linear = F.conv2d(ratio, matrix[:, :, None, None]).clamp(0, 1)
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+    return from_linear(linear)

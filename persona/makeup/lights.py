@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from persona.makeup.lab import from_linear, to_linear
+
 
 @dataclass(frozen=True)
 class Light:
@@ -83,9 +85,8 @@ def draw_lights(n: int, generator: torch.Generator) -> Light:
 
 def lit(pictures: Tensor, light: Light, generator: torch.Generator) -> Tensor:
     """The pictures, sRGB (n, 3, h, w) from 0 to 1, under the light and through the camera, as sRGB again."""
-    linear = torch.where(pictures <= 0.04045, pictures / 12.92, ((pictures + 0.055) / 1.055) ** 2.4)
-    linear = (linear * _gains(light, pictures.shape[-2], pictures.shape[-1])).clamp(0, 1)
-    seen = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+    linear = to_linear(pictures) * _gains(light, pictures.shape[-2], pictures.shape[-1])
+    seen = from_linear(linear.clamp(0, 1))
     curve = light.contrast[:, None, None, None]
     seen = seen + curve * (seen - 0.5) * 4 * seen * (1 - seen)
     grey = (seen * seen.new_tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(1, keepdim=True)

@@ -17,9 +17,9 @@ from persona import modelfolder
 from persona.errors import BadInput
 from persona.makeup.aligned import VARIANTS, Aligned, align, crop_of, hull
 from persona.makeup.face import Bytes, Face
-from persona.makeup.lab import lab_to_rgb, linear_to_lab, rgb_to_lab
+from persona.makeup.lab import from_linear, lab_to_rgb, linear_to_lab, rgb_to_lab, to_linear
 from persona.makeup.look import PLACEMENTS, REGIONS, Lab, Look, Placement, Region
-from persona.makeup.reader_network import BARE, ReaderNetwork, Readings, to_linear
+from persona.makeup.reader_network import BARE, ReaderNetwork, Readings
 from persona.makeup.render import Layers, look_of
 
 KIND = "look-reader"
@@ -127,8 +127,7 @@ def under_light(lab: Lab, light: Gains) -> Lab:
     """How a colour of neutral light looks under another; and back, under the inverse gains."""
     column = torch.tensor(lab).view(1, 3, 1, 1)
     linear = (to_linear(lab_to_rgb(column)) * torch.tensor(light).view(1, 3, 1, 1)).clamp(0, 1)
-    encoded = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
-    return _lab(rgb_to_lab(encoded).flatten())
+    return _lab(rgb_to_lab(from_linear(linear)).flatten())
 
 
 def look_under(look: Look, light: Gains) -> Look:

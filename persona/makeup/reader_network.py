@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from persona.makeup.aligned import PATCHES, SIDE, VARIANTS
-from persona.makeup.lab import linear_to_lab
+from persona.makeup.lab import linear_to_lab, to_linear
 from persona.makeup.look import FINISHES, REGIONS
 
 BARE = ("skin", "lips", "lids", "cheeks", "brows")  # whose own colours are told
@@ -97,11 +97,6 @@ class ReaderNetwork(nn.Module):
             bare=own + 10 * bare.view(n, -1, 3), worn=middle[:, : len(VARIANTS)],
             error=nn.functional.softplus(error + 1) * 3,
         )  # fmt: skip
-
-
-def to_linear(crops: Tensor) -> Tensor:
-    """sRGB from 0 to 1 to linear light."""
-    return torch.where(crops <= 0.04045, crops / 12.92, ((crops + 0.055) / 1.055) ** 2.4)
 
 
 def measure(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.catalog.colour import delta_e_2000, lab_to_srgb, srgb_to_lab
+from persona.catalog.colour import delta_e_2000, from_linear, lab_to_srgb, srgb_to_lab, to_linear
 from persona.makeup.analysis import SkinTone, Undertone
 from persona.makeup.face import LEFT_EYE, OVAL, RIGHT_EYE, Bytes, Face
 from persona.makeup.monk import MONK_LAB
@@ -149,13 +149,11 @@ def balanced(rgb: Floats | Bytes, balance: Balance) -> Floats:
 
 
 def _linear(rgb: Floats | Bytes) -> Floats:
-    encoded = np.asarray(rgb, np.float64) / 255
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return to_linear(np.asarray(rgb, np.float64) / 255)
 
 
 def _encoded(linear: Floats) -> Floats:
-    linear = np.clip(linear, 0, 1)
-    return np.asarray(np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055) * 255)
+    return np.asarray(from_linear(np.clip(linear, 0, 1)) * 255)
 
 
 def _ratios(linear: Floats) -> Floats:

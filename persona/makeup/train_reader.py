@@ -20,12 +20,12 @@ from persona.errors import BadInput
 from persona.makeup.aligned import PATCHES, VARIANTS, hull, masks_by_placement, matrix_of, openings, points_of, through
 from persona.makeup.difference import delta_e
 from persona.makeup.face import Bytes, Face, Floats
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab
+from persona.makeup.lab import lab_to_rgb, rgb_to_lab, to_linear
 from persona.makeup.lights import draw_lights, lit
 from persona.makeup.look import PLACEMENTS, REGIONS
 from persona.makeup.poses import posed, strayed, turned
 from persona.makeup.random_looks import Drawn, draw_looks
-from persona.makeup.reader_network import BARE, BARE_PATCHES, ReaderNetwork, Readings, to_linear
+from persona.makeup.reader_network import BARE, BARE_PATCHES, ReaderNetwork, Readings
 from persona.makeup.render import Layers, paint
 
 _FIRST = [VARIANTS.index((region, PLACEMENTS[region][0])) for region in REGIONS]

@@ -20,6 +20,11 @@ def keep(store: Store, pictures: Pictures, generations: Sequence[Generation], fe
         store.add_generations(generations, features)
     except BadInput as error:
         for picture in {generation.picture for generation in generations}:
-            if store.generation_of_picture(picture) is None and store.item_of_picture(picture) is None:
-                pictures.remove(picture)
+            drop(store, pictures, picture)
         raise NotFound(f"user_id: user {generations[0].user_id!r} was erased while the answer was made") from error
+
+
+def drop(store: Store, pictures: Pictures, picture: str) -> None:
+    """Remove a picture's file (by its sha256) unless an item or a generation still refers to it."""
+    if store.generation_of_picture(picture) is None and store.item_of_picture(picture) is None:
+        pictures.remove(picture)

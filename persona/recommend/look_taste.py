@@ -53,6 +53,7 @@ class LookTaste:
         self, store: Store, taste: TasteModel, generator: LookGenerator | None, garments: Callable[[], ItemTable]
     ) -> None:
         self._store, self._taste, self._generator, self._garments = store, taste, generator, garments
+        self._kept: LookShelf | None = None  # as long as the store has the same looks
 
     def scores(
         self, user_id: str | None, profile: InlineProfile | None, history: Sequence[InlineEvent] | None
@@ -101,8 +102,11 @@ class LookTaste:
     def _shelf(self) -> LookShelf:
         """The looks that ship and those that the store has for everybody."""
         items = {item.id: item for item in self._shipped} | {item.id: item for item in self._store.looks()}
-        table = look_table(list(items.values()))
-        return LookShelf(table, self._taste.item_vectors(table))
+        kept, wanted = self._kept, list(items.values())
+        if kept is None or kept.table.items != wanted:
+            table = look_table(wanted)
+            self._kept = kept = LookShelf(table, self._taste.item_vectors(table))
+        return kept
 
     @cached_property
     def _shipped(self) -> list[Item]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from persona.catalog.colour import colour_name
 from persona.catalog.pictures import Bytes, Pictures
+from persona.makeup import tastes
 from persona.makeup.named import NamedLook, named_looks
 from persona.makeup.showing import draw_look
+from persona.recommend.keeping import drop
 from persona.store import ImportReport, Item, Rights, Store
 
 MONK = 5  # that an item's look and picture are for; `named_look(item.id).on(monk)` gives any other
@@ -30,28 +31,15 @@ def import_looks(store: Store, pictures: Pictures, *, anew: bool = True) -> Impo
         if not anew and old and old in pictures and before == look_item(named, old):
             continue
         store.put_items([look_item(named, pictures.put(_opaque(draw_look(named, "oval", MONK, SIDE))))])
-        if old and store.item_of_picture(old) is None and store.generation_of_picture(old) is None:
-            pictures.remove(old)
+        if old:
+            drop(store, pictures, old)
     return report
 
 
 def look_item(named: NamedLook, picture: str | None) -> Item:
     """A named look as an item. picture: the sha256 of its picture."""
-    look = named.on(MONK)
-    lips = look.on("lips") or look.products[-1]
-    return Item(
-        id=named.id,
-        domain="look",
-        category=named.occasions[0],
-        title=named.title,
-        picture=picture,
-        lab=lips.lab,
-        colour=colour_name(lips.lab),
-        style=named.style,
-        seasons=named.seasons,
-        rights=RIGHTS,
-        look=look.model_dump(mode="json"),
-    )
+    item = tastes.look_item(named.id, named.on(MONK), named.style)
+    return item.model_copy(update={"picture": picture, "rights": RIGHTS})
 
 
 def _opaque(rgb: Bytes) -> Bytes:
