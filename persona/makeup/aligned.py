@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from persona.makeup.face import LEFT_EYE, LIPS_OUTER, OVAL, RIGHT_EYE, Bytes, Face, Floats
 from persona.makeup.look import PLACEMENTS, REGIONS, Placement, Region
-from persona.makeup.regions import Canvas, masks_of
+from persona.makeup.mask_canvas import Canvas
+from persona.makeup.regions import masks_of
 
 SIDE = 160  # pixels of the crop
 POINTS = 48  # measured in each patch
