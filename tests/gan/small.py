@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
 
 from persona.gan.data import Garments
 
@@ -36,3 +39,12 @@ def garments(size: int = 32, count: int = 96, shift: float = 0) -> Garments:
     """The shapes as training data; mirror images have the same conditions."""
     rgba, conditions, codes = shapes(count, size, shift=shift)
     return Garments(rgba, conditions, conditions, codes, NAMES, size)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the bit, at any depth."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)

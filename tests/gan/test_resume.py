@@ -18,19 +18,10 @@ from persona.gan.run import CHECKPOINT, run
 from persona.gan.train import Trainer
 
 from .child import RECIPE, prior
-from .small import garments
+from .small import garments, same
 
 ROOT = Path(__file__).parents[2]
 SHORT = replace(RECIPE, images=64)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal to the bit, at any depth."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)
 
 
 def trained(steps: int) -> Trainer:

@@ -24,6 +24,7 @@ from persona.makeup.lookgan import LookGenerator, LookNetwork, looks_of
 from persona.makeup.studio import Studio
 from persona.makeup.train_lookgan import LookPictures, LookTrainer, begin, plan
 from persona.modelfolder import write
+from tests.gan.small import same
 
 IMAGES = 64
 
@@ -46,15 +47,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def trainer(pictures: LookPictures, **changed: Any) -> LookTrainer:
     settings = [f"{name}={value}" for name, value in {"batch": 8, "width": 0.1, "half": False, **changed}.items()]
     return LookTrainer(plan(32, IMAGES).override(settings), pictures)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal to the bit, at any depth."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)
 
 
 # looks
