@@ -25,10 +25,10 @@ def bench() -> None:
 @RECORD
 def taste(as_json: bool, record: bool) -> None:
     """Time to read a user and rank 100,000 and a million items on one core, and users encoded a second on two."""
+    from persona.catalog.visual import VisualNetwork
     from persona.settings import load_settings
     from persona.taste.bench import bench_taste, shipped_garments
     from persona.taste.model import TasteModel
-    from persona.taste.visual import VisualNetwork
 
     settings = load_settings()
     model = TasteModel.load(settings.models / "taste-garment")

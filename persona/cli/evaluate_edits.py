@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from persona.catalog.visual import VisualNetwork
 from persona.cli import materials
 from persona.cli.evaluate_gan import load_perceptual
 from persona.cli.train_edits import drawable
@@ -16,7 +17,6 @@ from persona.gan.evaluate_edits import evaluate_edits, evaluate_inversion
 from persona.gan.invert import Inverter
 from persona.gan.judge import Judge
 from persona.settings import Settings
-from persona.taste.visual import VisualNetwork
 
 
 def edits(settings: Settings, garments: int) -> dict[str, Any]:

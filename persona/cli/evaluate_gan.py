@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from persona.catalog.measure import measure, style_of
+from persona.catalog.perceptual import Perceptual
+from persona.catalog.visual import VisualNetwork
 from persona.cli import materials
 from persona.errors import BadInput, OutOfDate
 from persona.gan import GarmentModel
 from persona.gan.evaluate import FEWEST, Evaluation, check_sizes, evaluate
 from persona.gan.judge import Judge, RealSet
-from persona.gan.perceptual import Perceptual
 from persona.recommend.evaluate import Wins, garments_for, preference_wins
 from persona.settings import Settings
 from persona.store.records import Item, Rights
@@ -27,7 +28,6 @@ from persona.taste.cases import cases_of
 from persona.taste.model import TasteModel
 from persona.taste.simulate import Simulator, Tastes, simulate, utilities
 from persona.taste.table import Floats, ItemTable
-from persona.taste.visual import VisualNetwork
 
 USERS, EACH = 120, 4  # simulated users, and garments made for each of them
 SHOWN = 10  # likes and better of theirs that the taste model reads, with what lies between

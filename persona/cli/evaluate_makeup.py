@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from persona import modelfolder
+from persona.catalog.visual import VisualNetwork
 from persona.cli.train_reader import faces_of
 from persona.errors import BadInput, OutOfDate
 from persona.figures import FIGURES
@@ -20,7 +21,6 @@ from persona.makeup.portraits import held_out_people, load_portraits
 from persona.makeup.read import LookReader
 from persona.settings import Settings
 from persona.taste.bench import shipped_garments
-from persona.taste.visual import VisualNetwork
 
 READER = "look-reader"
 

@@ -21,10 +21,10 @@ Why = dict[str, str]
 
 def simulated(settings: Settings, users: int) -> tuple[dict[str, Any], Why]:
     """The served model on so many simulated users over the store's catalogue: values, and why some are missing."""
+    from persona.catalog.visual import VisualNetwork
     from persona.cli.materials import garments
     from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
     from persona.taste.model import TasteModel
-    from persona.taste.visual import VisualNetwork
 
     table = garments(settings, real=False).table(VisualNetwork.load(settings.models / "visual-64"))
     model = TasteModel.load(settings.models / "taste-garment")

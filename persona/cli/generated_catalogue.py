@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from persona.catalog.colour import colour_name, garment_lab
 from persona.catalog.pictures import encode
+from persona.catalog.visual import VisualNetwork
 from persona.cli.materials import category_chances
 from persona.errors import BadInput
 from persona.gan import GarmentModel, sample
 from persona.settings import Settings
-from persona.taste.visual import VisualNetwork
 
 # how many of each category for one of the others: what outfits are made of, more often
 SHARES = {

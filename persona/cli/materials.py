@@ -15,6 +15,7 @@ from tqdm import tqdm
 from persona.catalog.importing import import_items
 from persona.catalog.pictures import Pictures
 from persona.catalog.split import held_out
+from persona.catalog.visual import VisualNetwork
 from persona.cli.threads import set_threads
 from persona.errors import BadInput
 from persona.gan import data
@@ -23,7 +24,6 @@ from persona.settings import Settings
 from persona.store import Store, upgrade
 from persona.store.records import CATEGORIES, Item
 from persona.taste.table import ItemTable
-from persona.taste.visual import VisualNetwork
 
 FEWEST = 64  # garments; fewer teach nothing
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from persona.catalog.visual import VisualNetwork
 from persona.cli import materials
 from persona.errors import BadInput
 from persona.gan import GarmentModel
@@ -20,7 +21,6 @@ from persona.gan.invert import Inverter
 from persona.gan.train_inverter import Plan, train_inverter
 from persona.settings import Settings
 from persona.store.records import CATEGORIES, Item
-from persona.taste.visual import VisualNetwork
 
 CARD = """# {name}: a garment's picture to the code that draws it
 

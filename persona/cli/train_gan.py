@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from persona import checkpoint
+from persona.catalog.visual import VisualNetwork
 from persona.cli import materials
 from persona.cli.train_edits import directions_of
-from persona.gan import GarmentModel, Prior, checkpoint
+from persona.gan import GarmentModel, Prior
 from persona.gan.cost import cost, profiled
 from persona.gan.ranks import ALONE, Ranks, joined
 from persona.gan.recipe import Recipe
@@ -24,7 +26,6 @@ from persona.gan.run import CHECKPOINT, run
 from persona.gan.train import Trainer
 from persona.settings import Settings
 from persona.store.records import CATEGORIES
-from persona.taste.visual import VisualNetwork
 
 CARD = """# {name}: a garment from a condition
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from persona import checkpoint
 from persona.errors import BadInput
-from persona.gan import checkpoint
-from persona.gan.run import asked_to_stop
+from persona.interrupt import asked_to_stop
 from persona.makeup.detector import open_detector
 from persona.makeup.face import LandmarkDetector
 from persona.makeup.portraits import Portrait, balanced, held_out_people, load_portraits

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from persona.catalog.visual import VisualNetwork
 from persona.cli.materials import garments
 from persona.makeup.tastes import SIMULATOR, card, corpus_items, look_table
 from persona.settings import Settings
@@ -17,7 +18,6 @@ from persona.taste.fit import train_from_store
 from persona.taste.model import TasteModel
 from persona.taste.table import ItemTable
 from persona.taste.train import TrainSettings
-from persona.taste.visual import VisualNetwork
 
 VARIATIONS = 1200  # of the named looks, that a taste over looks is learnt on beside them
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from persona.catalog.train_visual import train_visual
 from persona.cli.materials import category_chances, garments, origins
 from persona.settings import Settings
 from persona.store.records import CATEGORIES
-from persona.taste.train_visual import train_visual
 
 CARD = """# {name}: what a garment looks like, in 64 numbers
 

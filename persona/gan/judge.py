@@ -16,9 +16,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from persona.catalog.perceptual import Perceptual
 from persona.errors import BadInput
 from persona.gan.networks import CONDITION
-from persona.gan.perceptual import Perceptual
 
 PARTS = 256  # principal components of the features that the judges read
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 LATENT = 64  # length of z
-CONDITION = 64  # length of the condition: content vectors of `persona.taste.visual`
+CONDITION = 64  # length of the condition: content vectors of `persona.catalog.visual`
 CHANNELS = {4: 256, 8: 160, 16: 96, 32: 64, 64: 32}  # of the feature map of this side
 SMALLEST = 32  # the smallest picture; its trunk ends at half of it
 SIZES = (32, 64, 128)

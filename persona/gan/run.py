@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from persona.gan import checkpoint
+from persona import checkpoint
 from persona.gan.collapse import Alarm, Spread
 from persona.gan.guard import Guard
 from persona.gan.model import GarmentModel, sample
 from persona.gan.prior import Prior
 from persona.gan.train import Trainer
+from persona.interrupt import asked_to_stop
 
 CHECKPOINT = checkpoint.NAME
 GRID = (8, 12)  # rows and columns of pictures
@@ -142,24 +140,6 @@ class _GarmentBook(Book):
             if trainer.images > trainer.recipe.settled:
                 self.alarm.hear(spread, trainer.images)
         return prior_grid(model)
-
-
-@contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM, so that a step is never broken off; a second one breaks it off all the same."""
-    stop, before = threading.Event(), dict[int, Any]()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[number])
-
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def prior_grid(model: GarmentModel, seed: int = 0, side: int = 96) -> NDArray[np.uint8]:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from persona import checkpoint
 from persona.errors import BadInput
-from persona.gan import checkpoint
 from persona.gan.augment import augment
 from persona.gan.data import Batch, Garments
 from persona.gan.draw import Draw
@@ -20,6 +20,8 @@ from persona.gan.losses import LOSSES, colour_distance, contrast, interpolated_p
 from persona.gan.networks import LATENT, Discriminator, Generator, grow
 from persona.gan.ranks import ALONE, Ranks
 from persona.gan.recipe import Recipe
+
+PARTS = ("recipe", "images", "draw", "generator", "discriminator", "average", "adam_g", "adam_d")  # of a checkpoint
 
 
 @dataclass
@@ -195,7 +197,7 @@ class Trainer:
 
     def grow_from(self, path: Path) -> None:
         """Begin with the networks of another run, of this size or a smaller; raises BadInput where they do not fit."""
-        state = checkpoint.read(path)
+        state = checkpoint.read(path, PARTS)
         try:
             grow(self.generator, state["generator"])
             grow(self.discriminator, state["discriminator"])
@@ -237,7 +239,7 @@ class Trainer:
 
         Raises BadInput if both are damaged, or if they are of another recipe.
         """
-        state = checkpoint.read_last(path)
+        state = checkpoint.read_last(path, PARTS)
         if changed := self.recipe.changes(state["recipe"]):
             raise BadInput("recipe", f"differs from the checkpoint's ({'; '.join(changed)}); use another --out for it")
         try:

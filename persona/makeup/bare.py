@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from persona.catalog.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.face import Bytes, Face
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.look import FINISHES, REGIONS, Look, Product, Region
 from persona.makeup.read import UNDER, LookReader, ReadLook, look_under, under_light
 from persona.makeup.render import GLOW, LIGHT, SHADE, medians, placements_of, repaint, unevenness

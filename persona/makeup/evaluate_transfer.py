@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from persona.catalog.similarity import luminance, ssim
 from persona.errors import BadInput
 from persona.makeup.evaluate_reading import (
     Labs,
@@ -35,7 +36,6 @@ from persona.makeup.portraits import Portrait
 from persona.makeup.read import LookReader
 from persona.makeup.regions import face_box, masks_of
 from persona.makeup.render import apply, placements_of
-from persona.makeup.similarity import luminance, ssim
 from persona.makeup.transfer import transfer
 
 TIMES = 4  # looks that every picture is given

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from persona.makeup.lab import from_linear, to_linear
+from persona.catalog.lab import from_linear, to_linear
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from persona.catalog.lab import rgb_to_lab
 from persona.makeup.description import Drawn, drawn_of, seen, standardised
-from persona.makeup.lab import rgb_to_lab
 from persona.makeup.look import Look
 from persona.makeup.studio import Studio
 from persona.taste.table import DIMENSIONS

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab
+from persona.catalog.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Look, Placement, Region
 from persona.makeup.render import Layers, look_of
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from persona import modelfolder
+from persona.catalog.lab import from_linear, lab_to_rgb, linear_to_lab, rgb_to_lab, to_linear
 from persona.errors import BadInput
 from persona.makeup.aligned import VARIANTS, Aligned, align, crop_of, hull
 from persona.makeup.face import Bytes, Face
-from persona.makeup.lab import from_linear, lab_to_rgb, linear_to_lab, rgb_to_lab, to_linear
 from persona.makeup.look import PLACEMENTS, REGIONS, Lab, Look, Placement, Region
 from persona.makeup.reader_network import BARE, ReaderNetwork, Readings
 from persona.makeup.render import Layers, look_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from persona.catalog.lab import linear_to_lab, to_linear
 from persona.makeup.aligned import PATCHES, SIDE, VARIANTS
-from persona.makeup.lab import linear_to_lab, to_linear
 from persona.makeup.look import FINISHES, REGIONS
 
 BARE = ("skin", "lips", "lids", "cheeks", "brows")  # whose own colours are told

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from persona.catalog.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.face import Bytes, Face
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Finish, Look, Placement, Product, Region
 from persona.makeup.regions import face_box, masks_of
 

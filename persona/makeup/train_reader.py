@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from persona.catalog.lab import lab_to_rgb, rgb_to_lab, to_linear
 from persona.errors import BadInput
 from persona.makeup.aligned import PATCHES, VARIANTS, hull, masks_by_placement, matrix_of, openings, points_of, through
 from persona.makeup.difference import delta_e
 from persona.makeup.face import Bytes, Face, Floats
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab, to_linear
 from persona.makeup.lights import draw_lights, lit
 from persona.makeup.look import PLACEMENTS, REGIONS
 from persona.makeup.poses import posed, strayed, turned

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from persona.catalog.pictures import Pictures
+from persona.catalog.visual import DIMENSIONS, VisualNetwork
 from persona.errors import NotFound
 from persona.store import Store
 from persona.store.records import SEASONS, Item, Season
@@ -20,7 +21,6 @@ from persona.taste.companions import Companions
 from persona.taste.model import TasteModel
 from persona.taste.segments import segment_popularity
 from persona.taste.table import FACET_CODES, Floats, ItemTable
-from persona.taste.visual import DIMENSIONS, VisualNetwork
 
 BATCH = 128  # pictures read and stored at once
 PICTURE_SIDE = 128  # pixels; the visual network reads half of it

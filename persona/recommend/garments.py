@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from persona.catalog.measure import Measures, measure, style_of
 from persona.catalog.pictures import Pictures
+from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel, condition_digest
 from persona.gan.model import Code, render
 from persona.recommend.catalogue import Catalogue, Mask
@@ -24,7 +25,6 @@ from persona.taste.interests import Interests
 from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, TEMPERATURE, Mode, interest_modes
 from persona.taste.table import FACET_CODES, Floats, attributes_of, facet_codes
-from persona.taste.visual import VisualNetwork
 
 KEPT_DRAWN = 512  # garments remembered, 16 KiB each: the same request again draws nothing anew
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.catalog.pictures import Pictures
+from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
 from persona.gan import GarmentModel
 from persona.gan.edit import walk
@@ -44,7 +45,6 @@ from persona.store.records import ModelVersion, Reason
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
-from persona.taste.visual import VisualNetwork
 
 KEPT_CAUSES = 256  # people whose reasons are remembered, up to 64 KiB each
 KEPT_GENERATIONS = 50_000  # liked pictures whose content vectors are remembered, a third of a KiB each

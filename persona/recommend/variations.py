@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 
 from persona.catalog.cutout import WORKING_SIDE, cut_out
 from persona.catalog.pictures import decode_photo
+from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, OutOfDate
 from persona.gan.edit import Change, edit, slerp
 from persona.gan.invert import Inverter, invert
@@ -26,7 +27,6 @@ from persona.recommend.seeds import derive, digest
 from persona.recommend.types import Seed, picture_url
 from persona.store import Store
 from persona.store.records import Category, Colour, Identifier, Pattern, Record, Sha256
-from persona.taste.visual import VisualNetwork
 
 MOST_PIXELS = 25_000_000  # of a photo: 100 MB while it is decoded
 MOST_CHARACTERS = 1_000_000  # of a photo as base64: a request is at most 1 MiB

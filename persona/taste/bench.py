@@ -21,6 +21,7 @@ from persona.catalog.colour import colour_name, garment_lab
 from persona.catalog.measure import style_of
 from persona.catalog.pictures import decode_photo, premultiply
 from persona.catalog.sources import open_source
+from persona.catalog.visual import VisualNetwork
 from persona.store.records import CATEGORIES, COLOURS, EVENT_TYPES, PATTERNS, STYLES, Item, Preference, Profile, Rights
 from persona.taste.history import LONGEST, HistoryEntry
 from persona.taste.index import ExactIndex, IVFIndex, recall
@@ -28,7 +29,6 @@ from persona.taste.model import TasteModel
 from persona.taste.rank import rank
 from persona.taste.simulate import simulate
 from persona.taste.table import DIMENSIONS, Floats, ItemTable
-from persona.taste.visual import VisualNetwork
 
 BATCH = 256  # users encoded at once
 ALIKE = 0.5  # deviation of a made-up item's content vector from its garment's; garments' own is 1

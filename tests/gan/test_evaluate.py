@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.models import squeezenet1_1
 
+from persona.catalog.perceptual import Perceptual
 from persona.errors import BadInput
 from persona.gan import GarmentModel, Prior
 from persona.gan.evaluate import (
@@ -26,7 +27,6 @@ from persona.gan.evaluate import (
 )
 from persona.gan.judge import Judge, RealSet
 from persona.gan.networks import Generator
-from persona.gan.perceptual import Perceptual
 
 from .small import NAMES, shapes
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torchvision.models import squeezenet1_1
 
+from persona.catalog.perceptual import Perceptual
 from persona.errors import BadInput
 from persona.gan import GarmentModel
 from persona.gan.edit import outline_iou
 from persona.gan.evaluate_edits import evaluate_edits, evaluate_inversion, reconstruction
 from persona.gan.invert import Encoder, Inverter
 from persona.gan.judge import Judge, RealSet
-from persona.gan.perceptual import Perceptual
 
 from .painter import held_out, painter
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from persona import checkpoint
 from persona.errors import BadInput
-from persona.gan import checkpoint
 from persona.gan.recipe import Recipe
 from persona.gan.run import CHECKPOINT, run
 from persona.gan.train import Trainer

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from persona import checkpoint
 from persona.errors import BadInput
-from persona.gan import checkpoint
 from persona.gan.run import CHECKPOINT, run
 from persona.gan.train import Trainer
 

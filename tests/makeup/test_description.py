@@ -10,12 +10,12 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from persona.catalog.lab import rgb_to_lab
 from persona.errors import BadInput
 from persona.makeup import description
 from persona.makeup.corpus import REDS, hue_of, named, variations
 from persona.makeup.description import SLOTS, describe, drawn_of, seen
 from persona.makeup.following import SKIN, fitted
-from persona.makeup.lab import rgb_to_lab
 from persona.makeup.look import PLACEMENTS, REGIONS, Look, Product
 from persona.makeup.lookgan import looks_of
 from persona.makeup.monk import monk_lab

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from persona import checkpoint
 from persona.cli.train_look_gan import LookBook
 from persona.errors import BadInput, OutOfDate
-from persona.gan import checkpoint
 from persona.gan.run import CHECKPOINT, drive
 from persona.makeup import look_judge, lookgan, train_lookgan
 from persona.makeup.corpus import named

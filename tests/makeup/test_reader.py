@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from persona.catalog.colour import delta_e_2000
+from persona.catalog.lab import rgb_to_lab
 from persona.errors import BadInput, OutOfDate
 from persona.makeup.aligned import PATCHES, SIDE, align, matrix_of, through
 from persona.makeup.bare import without
@@ -14,7 +15,6 @@ from persona.makeup.chart import Chart, draw_chart
 from persona.makeup.difference import delta_e
 from persona.makeup.evaluate_transfer import changed_outside
 from persona.makeup.face import Face
-from persona.makeup.lab import rgb_to_lab
 from persona.makeup.lights import HELD_OUT, draw_lights, held_out, lit
 from persona.makeup.look import REGIONS, Look, Product
 from persona.makeup.random_looks import draw_looks

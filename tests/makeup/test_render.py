@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from persona.catalog.colour import delta_e_2000, lab_to_srgb, srgb_to_lab
+from persona.catalog.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.chart import draw_chart
 from persona.makeup.face import Face
-from persona.makeup.lab import lab_to_rgb, rgb_to_lab
 from persona.makeup.look import FINISHES, PLACEMENTS, REGIONS, Look, Product
 from persona.makeup.regions import masks_of, usual_placements
 from persona.makeup.render import Layers, apply, layers_of, look_of, medians, placements_of, render

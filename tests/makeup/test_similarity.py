@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from persona.catalog.similarity import luminance, ssim
 from persona.makeup.chart import draw_chart
 from persona.makeup.look import Look, Product
 from persona.makeup.render import apply
-from persona.makeup.similarity import luminance, ssim
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

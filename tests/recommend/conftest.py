@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from persona.catalog.pictures import Pictures
+from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel, Prior
 from persona.gan.networks import Generator
 from persona.recommend import Recommender
@@ -18,7 +19,6 @@ from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import CATEGORIES
 from persona.taste.model import TasteConfig, TasteModel
-from persona.taste.visual import VisualNetwork
 
 from .drawn import COLOURS, OUTLINES, garment
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
 from persona.recommend import Recommendation, RecommendationRequest, Recommender
 from persona.recommend.outfit import SLOT_OF
@@ -19,7 +20,6 @@ from persona.recommend.recommender import GENERATOR, TASTE, VISUAL
 from persona.settings import Settings
 from persona.store import Event, Profile, Store
 from persona.store.records import CATEGORIES
-from persona.taste.visual import VisualNetwork
 
 from .drawn import garment
 

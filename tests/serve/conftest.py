@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from persona.catalog.pictures import Pictures, premultiply
+from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel, Prior
 from persona.gan.directions import Directions
 from persona.gan.invert import Encoder, Inverter
@@ -44,7 +45,6 @@ from persona.settings import Settings
 from persona.store import Store, upgrade
 from persona.store.records import COLOURS, PATTERNS, Event, Item, Preference, Profile, Rights
 from persona.taste.model import TasteConfig, TasteModel
-from persona.taste.visual import VisualNetwork
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVE = "from persona.serve.run import serve; from persona.settings import load_settings; serve(load_settings())"

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from persona.catalog.visual import VisualNetwork
 from persona.settings import CHECKOUT
 from persona.store.records import CATEGORIES
 from persona.taste.bench import Sizes, bench_taste, catalogue_around, shipped_garments, simulated_people
 from persona.taste.model import TasteModel
 from persona.taste.table import ItemTable
-from persona.taste.visual import VisualNetwork
 
 SMALL = Sizes(items=500, many=3000, users=20, queries=8, repeats=5)
 

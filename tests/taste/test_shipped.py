@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from persona.catalog.visual import VisualNetwork
 from persona.taste.bench import random_table
 from persona.taste.model import TasteModel
 from persona.taste.table import FACET_CODES, ItemTable
-from persona.taste.visual import VisualNetwork
 
 from .conftest import did, prefers
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from persona.taste.visual import COARSE, VisualNetwork, texture_of, to_tensor
+from persona.catalog.visual import COARSE, VisualNetwork, texture_of, to_tensor
 
 
 @dataclass

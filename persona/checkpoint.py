@@ -13,7 +13,6 @@ import torch
 from persona.errors import BadInput
 
 NAME = "checkpoint.pt"
-PARTS = ("recipe", "images", "draw", "generator", "discriminator", "average", "adam_g", "adam_d")
 log = logging.getLogger(__name__)
 
 
@@ -39,8 +38,8 @@ def write(state: dict[str, Any], path: Path) -> None:
     os.replace(temporary, path)
 
 
-def read(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
-    """A state as written, of these parts. Raises BadInput where the file is missing, damaged or no checkpoint."""
+def read(path: Path, parts: Sequence[str] = ()) -> dict[str, Any]:
+    """A state as written, of these parts at least. Raises BadInput where it is missing, damaged or no checkpoint."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -54,7 +53,7 @@ def read(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
     return state
 
 
-def read_last(path: Path, parts: Sequence[str] = PARTS) -> dict[str, Any]:
+def read_last(path: Path, parts: Sequence[str] = ()) -> dict[str, Any]:
     """The state in `path`, or the one before where that is damaged or missing, with a warning. Raises BadInput."""
     try:
         return read(path, parts)
