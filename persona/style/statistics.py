@@ -1,0 +1,46 @@
+"""Means and deviations of features over a region: what style is, here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEAST = 1e-4  # variance added under the root, so that its gradient stays finite where nothing varies
+
+
+def mean_std(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (n, c) of features (n, c, h, w) over a mask (n, 1, H, W), soft, from 0 to 1, of any size.
+
+    None: the whole picture. An empty mask counts nothing: means and deviations near nought.
+    """
+    if mask is None:
+        mean, variance = features.mean((2, 3)), features.var((2, 3), correction=0)
+        return mean, (variance + LEAST).sqrt()
+    weight = resized(mask, features.shape[2:])
+    weight = weight / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    mean = (features * weight).sum((2, 3))
+    variance = ((features - mean[:, :, None, None]).square() * weight).sum((2, 3))
+    return mean, (variance + LEAST).sqrt()
+
+
+def resized(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """A mask (n, 1, H, W) by area, at another size (h, w)."""
+    return mask if mask.shape[2:] == tuple(size) else F.interpolate(mask, tuple(size), mode="area")
+
+
+def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Gram matrix (n, c, c): mean products of channels over the mask (Gatys, Ecker and Bethge 2016)."""
+    weight = features.new_ones(len(features), 1, *features.shape[2:]) if mask is None else mask
+    weight = resized(weight, features.shape[2:])
+    weight = weight / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return torch.einsum("nchw,ndhw->ncd", features * weight, features)
+
+
+def adain(features: Tensor, own: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> Tensor:
+    """Adaptive instance normalisation (Huang and Belongie 2017): features (n, c, h, w) whose statistics, (n, c) each, are
+    replaced by the style's."""
+    gain = style[1] / own[1]
+    return features * gain[:, :, None, None] + (style[0] - own[0] * gain)[:, :, None, None]
