@@ -34,7 +34,7 @@ class Plan:
     batch: int = 8
     rate: float = 2e-3
     content: float = 0.3
-    style: float = 3.0
+    style: float = 5.0
     identity: float = 5.0
     adversarial: float = 0.1
     patches_from: int = 2500
@@ -187,9 +187,13 @@ class Trainer:
 
 
 def _apart(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
-    """Distance of means and of deviations (n, c) each, in units of the other's deviations: every scale counts alike."""
+    """Distance of means and of deviations (n, c) each, in units of the other's deviations: every scale counts alike.
+
+    Plain styles, which hardly vary, count as if they varied half as much as others: a few would outweigh the rest.
+    """
     mean, deviation = ((a - b).square().sum(1).add(1e-8).sqrt() for a, b in zip(one, other))
-    return ((mean + deviation) / other[1].norm(dim=1)).mean()
+    size = other[1].norm(dim=1)
+    return ((mean + deviation) / size.clamp(min=size.mean() / 2)).mean()
 
 
 def _content(seen: Sequence[Tensor], levels: Sequence[Tensor], mask: Tensor) -> Tensor:
