@@ -38,7 +38,7 @@ def structural(one: Bytes, other: Bytes, region: Floats) -> float:
 
 
 def colour_change(one: Bytes, other: Bytes, region: Floats) -> float:
-    """Median CIEDE2000 between places of two pictures, both given the first's lightness: what changed of the colours."""
+    """Median CIEDE2000 between places of two pictures, both given the first's lightness: how far colours moved."""
     before, after = _labs(one, other, region)
     after[:, 0] = before[:, 0]
     return float(np.median(delta_e_2000(before, after)))
@@ -57,8 +57,9 @@ def changed_elsewhere(one: Bytes, other: Bytes, region: Floats) -> int:
 
 def inside(region: Floats, margin: int) -> NDArray[np.bool_]:
     """The solid part of a region, bool (h, w), without so many pixels along its outline."""
-    kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-    return cv2.erode((region >= SOLID).astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    solid = np.pad((region >= SOLID).astype(np.uint8), margin)  # what lies beyond the picture is no region
+    reach = cv2.erode(solid, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
+    return reach[margin : margin + region.shape[0], margin : margin + region.shape[1]]
 
 
 def _light(rgba: Bytes) -> NDArray[np.float64]:

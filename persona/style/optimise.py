@@ -1,8 +1,8 @@
 """The slow way: the picture itself is changed, step by step, until its statistics are those of the style.
 
 After Gatys, Ecker and Bethge (2016), with means and deviations in the place of Gram matrices (Li et al. 2017), and with
-filters drawn anew at each step beside a feature net (`FilterBank`). It is the reference that the feed-forward network is
-held against. A small trained net alone will not do: its statistics are met by a noise that nobody sees, and that the
+filters drawn anew at each step beside a feature net (`FilterBank`). It is the reference that the feed-forward network
+is held against. A small trained net alone will not do: its statistics are met by a noise that nobody sees, and that the
 judge finds no nearer to the style than the picture was. Against filters that are never the same twice, nothing but
 looking like the style helps.
 """
@@ -43,17 +43,20 @@ class Weights:
     content: float = 0.1
 
 
+_WHOLE, _USUAL = Controls(), Weights()
+
+
 def optimise(
     rgba: Bytes,
     style: Bytes,
     features: FeatureNet,
     *,
     steps: int = STEPS,
-    controls: Controls = Controls(),
+    controls: Controls = _WHOLE,
     region: Floats | None = None,
     style_region: Floats | None = None,
     seed: int = 0,
-    weights: Weights = Weights(),
+    weights: Weights = _USUAL,
     progress: Progress = iter,
 ) -> Bytes:
     """A premultiplied picture (h, w, 4) with the style of another put on its region (h, w), its visible part if None.

@@ -1,0 +1,97 @@
+"""How long a transfer takes, on all the cores that the settings allow, and in how much memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from persona.catalog.pictures import Bytes
+from persona.style.model import StyleModel
+from persona.style.picture import opaque
+from persona.style.prints import PRINTS, draw_print
+
+SIDES = (256, 512)  # pixels
+ROUNDS = 15
+_FRESH = """
+import sys, resource
+from pathlib import Path
+import torch
+from persona.style.bench import garment_like, style_like
+from persona.style.model import StyleModel
+if int(sys.argv[2]):
+    torch.set_num_threads(int(sys.argv[2]))
+model = StyleModel.load(Path(sys.argv[1]))
+for side in map(int, sys.argv[3:]):
+    model.apply(garment_like(side), model.read(style_like(side)))
+unit = 2**20 if sys.platform == "darwin" else 2**10
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+"""
+
+
+def bench_style(folder: Path) -> dict[str, Any]:
+    """Figures of the model in this folder: medians of 15, on as many threads as torch is set to.
+
+    ms_256, ms_512: from a picture and a style vector to the finished picture; read_ms: of a style, from a picture of
+    512 pixels. rss_mb: the most memory that a fresh process needs for both sizes, torch itself included (MiB).
+    """
+    model = StyleModel.load(folder)
+    style = style_like(max(SIDES))
+    vector = model.read(style)
+    pictures = {side: garment_like(side) for side in SIDES}
+    return {
+        **{f"ms_{side}": _milliseconds(partial(model.apply, picture, vector)) for side, picture in pictures.items()},
+        "read_ms": _milliseconds(lambda: model.read(style)),
+        "rss_mb": _memory(folder),
+        "threads": torch.get_num_threads(),
+        "model": model.version,
+    }
+
+
+def garment_like(side: int) -> Bytes:
+    """A drawn jumper with folds, premultiplied (side, side, 4), which fills its square as garments do."""
+    shape, outline = np.zeros((side, side), np.uint8), _JUMPER * side
+    cv2.fillPoly(shape, [np.rint(outline).astype(np.int32)], (255,), lineType=cv2.LINE_AA)
+    rows, columns = np.mgrid[:side, :side] / side
+    light = 0.75 + 0.15 * np.sin(23 * columns + 5 * rows) + 0.1 * np.sin(17 * rows - 9 * columns)
+    colour = np.array([170, 60, 50]) * light[..., None]
+    alpha = shape[..., None] / 255
+    return np.dstack([np.rint(colour * alpha), shape]).astype(np.uint8)
+
+
+def style_like(side: int) -> Bytes:
+    """A drawn print, (side, side, 4)."""
+    return opaque(draw_print(next(iter(PRINTS)), side, 1))
+
+
+# of the square, clockwise from the left of the neck
+_JUMPER = np.array(
+    [[.38, .06], [.62, .06], [.78, .12], [.98, .62], [.86, .68], [.74, .42], [.74, .95], [.26, .95], [.26, .42],
+     [.14, .68], [.02, .62], [.22, .12]]
+)  # fmt: skip
+
+
+def _milliseconds(act: Callable[[], object]) -> float:
+    times = []
+    act()
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began)
+    return 1000 * median(times)
+
+
+def _memory(folder: Path) -> float:
+    """MiB, of a process of its own: this one has held other things."""
+    arguments = [str(folder), str(torch.get_num_threads()), *map(str, SIDES)]
+    done = subprocess.run([sys.executable, "-c", _FRESH, *arguments], capture_output=True, text=True, check=True)
+    return float(done.stdout)
