@@ -29,21 +29,24 @@ _KEPT_SIDE = 128  # pixels: of garments in the store, mostly
 ROWS = 12  # of the grid
 
 
-def run(
-    settings: Settings, source: Path | None = None, *, name: str = SERVED, pairs: int = 96, optimised: int = 16,
-    steps: int = STEPS, seed: int = 0,
-) -> Evaluation:  # fmt: skip
-    """Judge the style model of this name. source: garments to judge by, in the place of the store's held-out owners'.
+def measure(
+    settings: Settings, source: Path | None = None, *, pairs: int = 96, optimised: int = 16, steps: int = STEPS,
+    seed: int = 0,
+) -> tuple[Evaluation, dict[str, str]]:  # fmt: skip
+    """Judge the style model, and say why figures are missing that are. source: garments to judge by, in the place of
+    the store's held-out owners'.
 
     Raises as the readers of models and of the store do, and BadInput where there is too little to judge by.
     """
-    model = StyleModel.load(settings.models / name)
+    model = StyleModel.load(settings.models / SERVED)
     judge = StyleJudge(load_perceptual(settings).cpu())
     tried = pairs_of(_garments(settings, source), load_paintings(settings, None), pairs, seed)
     features = open_features(GARMENT, settings.models)
     judged = evaluate(model, judge, features, tried, optimised=optimised, steps=steps, seed=seed)
     about = {"model": model.version, "seed": seed, "side": SIDE, "optimisation_steps": steps}
-    return Evaluation(judged.figures | about, judged.transfers)
+    unasked = ("style_distance_optimised", "style_over_optimised")
+    why = {} if optimised else dict.fromkeys(unasked, "not asked for: --optimised 0")
+    return Evaluation(judged.figures | about, judged.transfers), why
 
 
 def _garments(settings: Settings, source: Path | None) -> Bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ import torch
 
 from persona.catalog.pictures import Bytes
 from persona.style.model import StyleModel
-from persona.style.picture import opaque
+from persona.style.networks import statistics_of, stylise
+from persona.style.picture import check, opaque, view_of
 from persona.style.prints import PRINTS, draw_print
 
 SIDES = (256, 512)  # pixels
@@ -43,6 +45,7 @@ def bench_style(folder: Path) -> dict[str, Any]:
 
     ms_256, ms_512: from a picture and a style vector to the finished picture; read_ms: of a style, from a picture of
     512 pixels. rss_mb: the most memory that a fresh process needs for both sizes, torch itself included (MiB).
+    gpu_pictures_per_s: only where there is a graphics card, see `throughput`.
     """
     model = StyleModel.load(folder)
     style = style_like(max(SIDES))
@@ -52,9 +55,29 @@ def bench_style(folder: Path) -> dict[str, Any]:
         **{f"ms_{side}": _milliseconds(partial(model.apply, picture, vector)) for side, picture in pictures.items()},
         "read_ms": _milliseconds(lambda: model.read(style)),
         "rss_mb": _memory(folder),
+        **({"gpu_pictures_per_s": throughput(model, "cuda", 64)} if torch.cuda.is_available() else {}),
         "threads": torch.get_num_threads(),
         "model": model.version,
     }
+
+
+@torch.no_grad()
+def throughput(model: StyleModel, device: str, batch: int, side: int = SIDES[0]) -> float:
+    """Pictures a second that networks paint on a device in batches, each in a style of its own; read and written as
+    tensors there."""
+    net, decoder = copy.deepcopy(model.net).to(device), copy.deepcopy(model.decoder).to(device)
+    view, its = (view_of(rgba, check(rgba, None, "picture")) for rgba in (garment_like(side), style_like(side)))
+    rgb, mask, other = (
+        part.to(device).expand(batch, -1, -1, -1).contiguous() for part in (view.rgb, view.mask, its.rgb)
+    )
+    style, strength = statistics_of(other, net(other), None), torch.ones(batch, 1, device=device)
+
+    def paint() -> None:
+        stylise(decoder, net, rgb, mask, style, strength)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return batch * 1000 / _milliseconds(paint)
 
 
 def garment_like(side: int) -> Bytes:

@@ -29,7 +29,7 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 
 STEPS = 120
 _RATE = 0.03  # of sRGB from 0 to 1, at first
-_FILTERS, _KERNELS = 16, (3, 7)  # of each step's bank
+_FILTERS, _KERNELS = 24, (3,)  # of each step's bank; larger kernels see what small ones see on coarser scales
 _SHIFT = 8  # pixels: the bank's coarse scales begin at another place at every step, so that none is privileged
 
 
@@ -40,7 +40,7 @@ class Weights:
     colour: float = 1.0
     bank: float = 1.0
     features: float = 0.1
-    content: float = 0.1
+    content: float = 0.02
 
 
 _WHOLE, _USUAL = Controls(), Weights()

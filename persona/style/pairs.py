@@ -81,9 +81,11 @@ def recut(rgba: Bytes, other: Bytes) -> Bytes:
     """Another picture's pixels in this one's outline, stretched to it: what has nothing to do with its content."""
     region = check(rgba, None, "picture")
     view, its = view_of(rgba, region), view_of(other, check(other, None, "picture"))
-    shown = its.rgb[:, :, : its.size[0], : its.size[1]]
-    stretched = F.interpolate(shown, view.rgb.shape[2:], mode="bilinear", antialias=True, align_corners=False)
-    return composed(rgba, region, view, stretched.clamp(0, 1))
+    height, width = view.size
+    shown, result = its.rgb[:, :, : its.size[0], : its.size[1]], view.rgb.clone()
+    stretched = F.interpolate(shown, view.size, mode="bilinear", antialias=True, align_corners=False)
+    result[:, :, :height, :width] = stretched.clamp(0, 1)
+    return composed(rgba, region, view, result)
 
 
 def _square(painting: Bytes, draw: np.random.Generator) -> Bytes:
