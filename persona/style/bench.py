@@ -24,37 +24,23 @@ from persona.style.prints import PRINTS, draw_print
 
 SIDES = (256, 512)  # pixels
 ROUNDS = 15
-_FRESH = """
-import sys, resource
-from pathlib import Path
-import torch
-from persona.style.bench import garment_like, style_like
-from persona.style.model import StyleModel
-if int(sys.argv[2]):
-    torch.set_num_threads(int(sys.argv[2]))
-model = StyleModel.load(Path(sys.argv[1]))
-for side in map(int, sys.argv[3:]):
-    model.apply(garment_like(side), model.read(style_like(side)))
-unit = 2**20 if sys.platform == "darwin" else 2**10
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
-"""
 
 
-def bench_style(folder: Path) -> dict[str, Any]:
+def bench_style(folder: Path, sides: tuple[int, ...] = SIDES) -> dict[str, Any]:
     """Figures of the model in this folder: medians of 15, on as many threads as torch is set to.
 
     ms_256, ms_512: from a picture and a style vector to the finished picture; read_ms: of a style, from a picture of
-    512 pixels. rss_mb: the most memory that a fresh process needs for both sizes, torch itself included (MiB).
+    the larger size. rss_mb: the most memory that a fresh process needs for all sizes, torch itself included (MiB).
     gpu_pictures_per_s: only where there is a graphics card, see `throughput`.
     """
     model = StyleModel.load(folder)
-    style = style_like(max(SIDES))
+    style = style_like(max(sides))
     vector = model.read(style)
-    pictures = {side: garment_like(side) for side in SIDES}
+    pictures = {side: garment_like(side) for side in sides}
     return {
         **{f"ms_{side}": _milliseconds(partial(model.apply, picture, vector)) for side, picture in pictures.items()},
         "read_ms": _milliseconds(lambda: model.read(style)),
-        "rss_mb": _memory(folder),
+        "rss_mb": _memory(folder, sides),
         **({"gpu_pictures_per_s": throughput(model, "cuda", 64)} if torch.cuda.is_available() else {}),
         "threads": torch.get_num_threads(),
         "model": model.version,
@@ -113,8 +99,23 @@ def _milliseconds(act: Callable[[], object]) -> float:
     return 1000 * median(times)
 
 
-def _memory(folder: Path) -> float:
+def _memory(folder: Path, sides: tuple[int, ...]) -> float:
     """MiB, of a process of its own: this one has held other things."""
-    arguments = [str(folder), str(torch.get_num_threads()), *map(str, SIDES)]
-    done = subprocess.run([sys.executable, "-c", _FRESH, *arguments], capture_output=True, text=True, check=True)
+    arguments = [str(folder), str(torch.get_num_threads()), *map(str, sides)]
+    done = subprocess.run([sys.executable, "-m", __name__, *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout)
+
+
+def _peak(folder: Path, threads: int, sides: list[int]) -> float:
+    """The most memory, MiB, that this process has held once it has put a style on pictures of these sizes."""
+    import resource  # which not every system has
+
+    torch.set_num_threads(threads)
+    model = StyleModel.load(folder)
+    for side in sides:
+        model.apply(garment_like(side), model.read(style_like(side)))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    print(_peak(Path(sys.argv[1]), int(sys.argv[2]), list(map(int, sys.argv[3:]))))

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from persona.catalog.pictures import Bytes
 from persona.style.colour_transfer import colour_transfer
 from persona.style.content import changed_elsewhere, colour_change, edge_cosine, light_change, structural
-from persona.style.controls import Controls
+from persona.style.controls import WHOLE, Controls
 from persona.style.features import FeatureNet
-from persona.style.judge import Seen, StyleJudge, by_level, content_distance, feature_distance, style_distance
+from persona.style.judge import Style, StyleJudge, by_level, content_distance, feature_distance, style_distance
 from persona.style.model import StyleModel
 from persona.style.optimise import STEPS, optimise
 from persona.style.pairs import Pair, halves, recut
@@ -69,7 +69,8 @@ def evaluate(
     Paintings are few, and trained on: they have figures by kind alone, and count in no other.
     """
     transfers, seconds = _transfers(model, features, pairs, optimised, steps, seed)
-    rows = [_row(judge, t, pairs[(k + 1) % len(pairs)]) for k, t in enumerate(_shown(transfers, "judging"))]
+    judged = [_judged(judge, t, pairs[(k + 1) % len(pairs)]) for k, t in enumerate(_shown(transfers, "judging"))]
+    rows, styles = [row for row, _ in judged], [own for _, own in judged]
     held = [row for row, pair in zip(rows, pairs) if pair.kind != "painting"]
     kinds = {pair.kind for pair in pairs}
     figures = _summary(held, seed) | seconds
@@ -80,7 +81,7 @@ def evaluate(
     }
     tried = pairs[:CONTROLLED]
     figures |= _strength(model, judge, tried) | _keeping(model, tried)
-    figures |= _together(model, judge, pairs) | _recognised(judge, transfers)
+    figures |= _together(model, judge, pairs) | _recognised(styles)
     figures["alpha_changed"] = sum(_changed(t) for t in transfers) + sum(_outside(model, pair) for pair in tried)
     return Evaluation(figures | {"pairs": len(held), "optimised_pairs": min(optimised, len(pairs))}, transfers)
 
@@ -102,38 +103,46 @@ def _transfers(
     return found, {"seconds": float(np.median(times))} | ({"seconds_optimised": float(np.median(slow))} if slow else {})
 
 
-def _row(judge: StyleJudge, transfer: Transfer, other: Pair) -> dict[str, float]:
-    """All figures of one pair. other: another one, for what chance would give."""
+def _judged(judge: StyleJudge, transfer: Transfer, other: Pair) -> tuple[dict[str, float], dict[str, Style]]:
+    """All figures of one pair, and its styles. other: another pair, for what chance would give."""
     content, style = transfer.pair.content, transfer.pair.style
     region = check(content, None, "picture")
-    source, goal, made = judge.look(content), judge.look(style), judge.look(transfer.made)
     chance = recut(content, other.content)
-    left, right = (judge.look(style, half) for half in halves(style))
-    elsewhere, unrelated = judge.look(other.style), judge.look(chance)
     pictures = {"": transfer.made, "_colour_transfer": transfer.recoloured, "_chance": chance}
-    row = _ratios(source, goal, {"": made, "_colour_transfer": judge.look(transfer.recoloured)})
-    row |= {f"{_RATIO}_floor": style_distance(left, right) / style_distance(source, goal)}
-    row |= {f"{_RATIO}_wrong": style_distance(made, elsewhere) / style_distance(source, elsewhere)}
-    row |= {f"{_RATIO}_{name}": ratio for name, ratio in _by_level(source, goal, made).items()}
     if transfer.optimised is not None:
         pictures["_optimised"] = transfer.optimised
-        row |= _ratios(source, goal, {"_optimised": judge.look(transfer.optimised)})
+    source, seen = judge.look(content), {name: judge.look(picture) for name, picture in pictures.items()}
+    left, right = halves(style)
+    styles = {
+        "goal": judge.style(style), "left": judge.style(style, left), "right": judge.style(style, right),
+        "source": source.style, "made": seen[""].style, "recoloured": seen["_colour_transfer"].style,
+    }  # fmt: skip
+    row = _style_figures(styles, judge.style(other.style))
+    if transfer.optimised is not None:
+        row[f"{_RATIO}_optimised"] = _ratio(seen["_optimised"].style, styles["goal"], source.style)
         row["style_over_optimised"] = row[_RATIO] / row[f"{_RATIO}_optimised"]
     row |= {f"edge_cosine{name}": edge_cosine(content, picture, region) for name, picture in pictures.items()}
     row |= {f"ssim_structure{name}": structural(content, picture, region) for name, picture in pictures.items()}
-    for name, seen in {"": made, "_chance": unrelated}.items():
-        row[f"content_distance{name}"] = content_distance(source, seen)
-        row[f"feature_distance{name}"] = feature_distance(source, seen)
-    return row
+    row |= {f"content_distance{name}": content_distance(source, each) for name, each in seen.items()}
+    row |= {f"feature_distance{name}": feature_distance(source, each) for name, each in seen.items()}
+    return row, styles
 
 
-def _ratios(source: Seen, goal: Seen, results: Mapping[str, Seen]) -> dict[str, float]:
-    before = style_distance(source, goal)
-    return {f"{_RATIO}{name}": style_distance(seen, goal) / before for name, seen in results.items()}
+def _style_figures(styles: Mapping[str, Style], other: Style) -> dict[str, float]:
+    """Ratios to the untransferred pair's distance; other: another pair's style, that the result should be far from."""
+    source, goal, made = styles["source"], styles["goal"], styles["made"]
+    levels = zip(LEVELS, by_level(made, goal), by_level(source, goal))
+    return {
+        _RATIO: _ratio(made, goal, source),
+        f"{_RATIO}_colour_transfer": _ratio(styles["recoloured"], goal, source),
+        f"{_RATIO}_floor": style_distance(styles["left"], styles["right"]) / style_distance(source, goal),
+        f"{_RATIO}_wrong": _ratio(made, other, source),
+        **{f"{_RATIO}_{name}": after / before for name, after, before in levels},
+    }
 
 
-def _by_level(source: Seen, goal: Seen, made: Seen) -> dict[str, float]:
-    return {name: after / before for name, after, before in zip(LEVELS, by_level(made, goal), by_level(source, goal))}
+def _ratio(result: Style, goal: Style, source: Style) -> float:
+    return style_distance(result, goal) / style_distance(source, goal)
 
 
 _BY_KIND = (_RATIO, f"{_RATIO}_colour_transfer", f"{_RATIO}_optimised", f"{_RATIO}_floor", "edge_cosine")
@@ -174,8 +183,8 @@ def _strength(model: StyleModel, judge: StyleJudge, pairs: Sequence[Pair]) -> di
         vector = model.read(pair.style)
         made = [model.apply(pair.content, vector, Controls(strength=strength)) for strength in STRENGTHS]
         change = [np.abs(picture.astype(float) - pair.content).mean() for picture in made]
-        goal = judge.look(pair.style)
-        distance = np.array([style_distance(judge.look(picture), goal) for picture in made])
+        goal = judge.style(pair.style)
+        distance = np.array([style_distance(judge.style(picture), goal) for picture in made])
         grows.append(change[0] == 0 and bool((np.diff(change) > 0).all()))
         nearer.extend((np.diff(distance) < 0).tolist())
         ratios.append(distance / distance[0])
@@ -189,7 +198,7 @@ def _strength(model: StyleModel, judge: StyleJudge, pairs: Sequence[Pair]) -> di
 def _keeping(model: StyleModel, pairs: Sequence[Pair]) -> dict[str, float]:
     """How far colours move (median CIEDE2000 without lightness) where they are to be kept, and light and dark (L*)
     where those are; beside each, how far they move when nothing is to be kept."""
-    wanted = {"": Controls(), "colour": Controls(keep_colour=True), "luminance": Controls(keep_luminance=True)}
+    wanted = {"": WHOLE, "colour": Controls(keep_colour=True), "luminance": Controls(keep_luminance=True)}
     moved: dict[str, list[float]] = {key: [] for key in ("colour_kept", "colour_free", "light_kept", "light_free")}
     for pair in pairs:
         region, vector = check(pair.content, None, "picture"), model.read(pair.style)
@@ -209,9 +218,9 @@ def _together(model: StyleModel, judge: StyleJudge, pairs: Sequence[Pair]) -> di
     contents = [pair.content for pair in pairs[: GRID[0]]]
     styles = [pair.style for pair in pairs[: GRID[1]]]
     vectors = [model.read(style) for style in styles]
-    own, goals = [judge.look(content) for content in contents], [judge.look(style) for style in styles]
-    made = [[judge.look(model.apply(content, vector)) for vector in vectors] for content in contents]
-    plain = [[judge.look(colour_transfer(content, style)) for style in styles] for content in contents]
+    own, goals = [judge.style(content) for content in contents], [judge.style(style) for style in styles]
+    made = [[judge.style(model.apply(content, vector)) for vector in vectors] for content in contents]
+    plain = [[judge.style(colour_transfer(content, style)) for style in styles] for content in contents]
     figures = {}
     for name, results in {"": made, "_colour_transfer": plain}.items():
         figures[f"spread_over_styles{name}"] = float(np.mean([_spread(row) for row in results])) / _spread(goals)
@@ -219,28 +228,26 @@ def _together(model: StyleModel, judge: StyleJudge, pairs: Sequence[Pair]) -> di
     return figures
 
 
-def _spread(seen: Sequence[Seen]) -> float:
-    """Mean style distance of two of them."""
-    return float(np.mean([style_distance(a, b) for k, a in enumerate(seen) for b in seen[:k]]))
+def _spread(styles: Sequence[Style]) -> float:
+    """Mean distance of two of them."""
+    return float(np.mean([style_distance(a, b) for k, a in enumerate(styles) for b in styles[:k]]))
 
 
-def _recognised(judge: StyleJudge, transfers: Sequence[Transfer]) -> dict[str, float]:
+def _recognised(styles: Sequence[Mapping[str, Style]]) -> dict[str, float]:
     """How often the style that a result is nearest to is its own, of all pairs' styles. Ceiling: with the left half of
     the style in the result's place, and the right halves to be told from each other."""
-    left, right = zip(*[[judge.look(t.pair.style, half) for half in halves(t.pair.style)] for t in transfers])
-    goals = [judge.look(t.pair.style) for t in transfers]
+
+    def top1(name: str, goal: str) -> float:
+        nearest = [int(np.argmin([style_distance(one[name], other[goal]) for other in styles])) for one in styles]
+        return float(np.mean([near == own for own, near in enumerate(nearest)]))
+
     return {
-        "recognised": _top1([judge.look(t.made) for t in transfers], goals),
-        "recognised_colour_transfer": _top1([judge.look(t.recoloured) for t in transfers], goals),
-        "recognised_untransferred": _top1([judge.look(t.pair.content) for t in transfers], goals),
-        "recognised_ceiling": _top1(left, right),
-        "recognised_chance": 1 / len(transfers),
+        "recognised": top1("made", "goal"),
+        "recognised_colour_transfer": top1("recoloured", "goal"),
+        "recognised_untransferred": top1("source", "goal"),
+        "recognised_ceiling": top1("left", "right"),
+        "recognised_chance": 1 / len(styles),
     }
-
-
-def _top1(seen: Sequence[Seen], goals: Sequence[Seen]) -> float:
-    nearest = [int(np.argmin([style_distance(one, goal) for goal in goals])) for one in seen]
-    return float(np.mean([near == own for own, near in enumerate(nearest)]))
 
 
 def _changed(transfer: Transfer) -> int:

@@ -18,6 +18,8 @@ from persona.catalog.pictures import Bytes
 from persona.style.picture import Floats, check, view_of
 from persona.style.statistics import mean_std, resized
 
+Style = tuple[tuple[Tensor, Tensor], ...]  # mean and deviation (1, c) of each level
+
 _DEEP = 3  # the level whose features are content: after fire9
 
 
@@ -30,8 +32,8 @@ class Seen:
     mask: Tensor
 
     @cached_property
-    def statistics(self) -> tuple[tuple[Tensor, Tensor], ...]:
-        """Mean and deviation (1, c) over the region, of each level."""
+    def style(self) -> Style:
+        """Of the region."""
         return tuple(mean_std(level, self.mask) for level in self.levels)
 
 
@@ -47,17 +49,21 @@ class StyleJudge:
         view = view_of(rgba, check(rgba, region, "picture"))
         return Seen(tuple(self.perceptual.maps(view.rgb)), view.mask)
 
+    def style(self, rgba: Bytes, region: Floats | None = None) -> Style:
+        """The style alone, which is small enough to keep of many pictures; otherwise as `look`."""
+        return self.look(rgba, region).style
 
-def style_distance(one: Seen, other: Seen) -> float:
-    """Sum over levels of the distances of means and of deviations; the pictures may be of any two sizes."""
+
+def style_distance(one: Style, other: Style) -> float:
+    """Sum over levels of the distances of means and of deviations, of pictures of any two sizes."""
     return sum(by_level(one, other))
 
 
-def by_level(one: Seen, other: Seen) -> list[float]:
+def by_level(one: Style, other: Style) -> list[float]:
     """The terms of the style distance, one a level, fine to coarse."""
     return [
         float((mean - its_mean).norm() + (deviation - its_deviation).norm())
-        for (mean, deviation), (its_mean, its_deviation) in zip(one.statistics, other.statistics)
+        for (mean, deviation), (its_mean, its_deviation) in zip(one, other)
     ]
 
 
@@ -69,7 +75,7 @@ def content_distance(one: Seen, other: Seen) -> float:
     normal = [
         (seen.levels[_DEEP] - mean[:, :, None, None]) / deviation[:, :, None, None]
         for seen in (one, other)
-        for mean, deviation in (seen.statistics[_DEEP],)
+        for mean, deviation in (seen.style[_DEEP],)
     ]
     return float(((normal[0] - normal[1]).square().mean(1, keepdim=True) * weight).sum().sqrt())
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from persona.catalog.pictures import Bytes
-from persona.style.controls import Controls
+from persona.style.controls import WHOLE, Controls
 from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
 from persona.style.model import kept
@@ -43,7 +43,7 @@ class Weights:
     content: float = 0.02
 
 
-_WHOLE, _USUAL = Controls(), Weights()
+_USUAL = Weights()
 
 
 def optimise(
@@ -52,7 +52,7 @@ def optimise(
     features: FeatureNet,
     *,
     steps: int = STEPS,
-    controls: Controls = _WHOLE,
+    controls: Controls = WHOLE,
     region: Floats | None = None,
     style_region: Floats | None = None,
     seed: int = 0,

@@ -17,7 +17,7 @@ from persona.settings import Settings
 from persona.style import evaluate as module
 from persona.style.bench import bench_style, garment_like, throughput
 from persona.style.colour_transfer import colour_transfer
-from persona.style.controls import Controls
+from persona.style.controls import WHOLE, Controls
 from persona.style.evaluate import Evaluation, evaluate
 from persona.style.features import GARMENT, FeatureNet, open_features
 from persona.style.judge import StyleJudge
@@ -43,7 +43,7 @@ class Copyist:
         self.styles.append(rgba)
         return len(self.styles) - 1
 
-    def apply(self, rgba: Bytes, style: int, controls: Controls = Controls(), region: Floats | None = None) -> Bytes:
+    def apply(self, rgba: Bytes, style: int, controls: Controls = WHOLE, region: Floats | None = None) -> Bytes:
         whole = recut(rgba, self.styles[style])
         mixed = np.rint(rgba + controls.strength * (whole.astype(float) - rgba)).astype(np.uint8)
         return np.where((check(rgba, region, "picture") > 0)[..., None], mixed, rgba)
@@ -52,14 +52,14 @@ class Copyist:
 class Idler(Copyist):
     """Does nothing."""
 
-    def apply(self, rgba: Bytes, style: int, controls: Controls = Controls(), region: Floats | None = None) -> Bytes:
+    def apply(self, rgba: Bytes, style: int, controls: Controls = WHOLE, region: Floats | None = None) -> Bytes:
         return rgba.copy()
 
 
 class Recolourer(Copyist):
     """Colour transfer, whatever is asked for: it knows no region, and no strength."""
 
-    def apply(self, rgba: Bytes, style: int, controls: Controls = Controls(), region: Floats | None = None) -> Bytes:
+    def apply(self, rgba: Bytes, style: int, controls: Controls = WHOLE, region: Floats | None = None) -> Bytes:
         return colour_transfer(rgba, self.styles[style])
 
 
@@ -85,7 +85,7 @@ def copyist(judge: StyleJudge, net: FeatureNet) -> Evaluation:
 
 def test_all_style_and_no_content(copyist: Evaluation) -> None:
     found = copyist.figures
-    assert found["style_distance"] < 0.35 < found["colour_transfer_control"]
+    assert found["style_distance"] < 0.9 * found["colour_transfer_control"]
     assert found["style_distance_interval"][0] <= found["style_distance"] <= found["style_distance_interval"][1]
     assert found["style_distance_wrong"] > 2 * found["style_distance"]
     assert found["edge_cosine"] < found["edge_cosine_colour_transfer"]
@@ -161,8 +161,8 @@ def test_speed_and_memory_are_those_of_a_model_folder(
     model = StyleModel(net, Decoder(net.channels, net.strides))
     model.save(models / "style", card="# For the test", metrics={})
     monkeypatch.setattr("persona.style.bench.ROUNDS", 3)
-    found = bench_style(models / "style")
-    assert 0 < found["ms_256"] < found["ms_512"]
+    found = bench_style(models / "style", sides=(48, 192))
+    assert 0 < found["ms_48"] < found["ms_192"]
     assert 100 < found["rss_mb"] < 4000  # torch alone is more than 100
     assert found["model"] == model.version
     assert throughput(model, "cpu", 2, 64) > 0

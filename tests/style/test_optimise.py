@@ -39,9 +39,9 @@ def test_it_comes_nearer_to_the_style_than_colours_alone(made: Bytes) -> None:
     """In a network that the optimisation knows nothing of."""
     torch.manual_seed(0)
     judge = StyleJudge(Perceptual(squeezenet1_1(weights=None).features, caffe=False))
-    goal = judge.look(STYLE)
+    goal = judge.style(STYLE)
     recoloured = colour_transfer(SOURCE, STYLE)
-    before, colours, after = (style_distance(judge.look(each), goal) for each in (SOURCE, recoloured, made))
+    before, colours, after = (style_distance(judge.style(each), goal) for each in (SOURCE, recoloured, made))
     assert after < 0.7 * colours < 0.7 * before
 
 
