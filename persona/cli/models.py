@@ -372,4 +372,38 @@ def evaluate_makeup(faces: Path | None, looks: int, as_json: bool, record: bool)
     publish("persona evaluate makeup", values, why, as_json=as_json, record=record)
 
 
+@evaluate.command("style", example="persona evaluate style --json")
+@click.option(
+    "--garments", type=click.Path(exists=True, path_type=Path), help="Zip of garments to judge by, like an import."
+)
+@click.option("--pairs", type=click.IntRange(4, 2000), default=96, show_default=True, help="Garments given a style.")
+@click.option(
+    "--optimised", type=click.IntRange(0, 2000), default=16, show_default=True,
+    help="Of them, how many the optimisation mode is tried on too; some 20 seconds each.",
+)  # fmt: skip
+@click.option("--grid", type=click.Path(path_type=Path), help="Picture to write: pairs and results, for the eye.")
+@AS_JSON
+@RECORD
+def evaluate_style(
+    garments: Path | None, pairs: int, optimised: int, grid: Path | None, as_json: bool, record: bool
+) -> None:
+    """Put styles on garments that were held out, and have another network judge style and content; minutes.
+
+    Styles are other garments, prints and paintings. Beside it stand colour transfer, the optimisation mode and what
+    chance would give. Takes the held-out part of the store's photographed garments, or those of --garments, whose
+    figures are printed and not kept.
+    """
+    from persona.cli.evaluate_style import measure, write_grid
+    from persona.cli.gan_report import check_grid
+    from persona.settings import load_settings
+
+    if grid:
+        check_grid(grid)
+    judged, why = measure(load_settings(), garments, pairs=pairs, optimised=optimised)
+    if grid:
+        write_grid(judged.transfers, grid)
+    record = record and garments is None
+    publish("persona evaluate style", judged.figures, why, as_json=as_json, record=record)
+
+
 COMMANDS: tuple[click.Command, ...] = (train, evaluate)

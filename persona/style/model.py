@@ -84,7 +84,7 @@ class StyleModel:
         own = statistics_of(view.rgb, levels, view.mask)
         strength = torch.full((1, 1), controls.strength)
         made: Tensor = self.decoder(view.rgb, levels, own, wanted, strength).clamp(0, 1)
-        return composed(rgba, region, view, _kept(view.rgb, made, view.mask, controls))
+        return composed(rgba, region, view, kept(view.rgb, made, view.mask, controls))
 
     def _statistics(self, style: Floats) -> Statistics:
         if style.shape != (self.dimensions,) or not np.isfinite(style).all():
@@ -108,7 +108,7 @@ def blend(styles: Sequence[Floats], weights: Sequence[float]) -> Floats:
     return np.asarray(np.tensordot(shares / shares.sum(), np.stack(styles), 1), np.float32)
 
 
-def _kept(before: Tensor, after: Tensor, mask: Tensor, controls: Controls) -> Tensor:
+def kept(before: Tensor, after: Tensor, mask: Tensor, controls: Controls) -> Tensor:
     """What was made, with the picture's own colours or its own light and dark where that is asked for."""
     if not (controls.keep_colour or controls.keep_luminance):
         return after
