@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, NotFound
@@ -16,7 +16,7 @@ from persona.store.bulk import existing, replace
 from persona.store.engine import Database, batches
 from persona.store.packing import pack, unpack
 from persona.store.records import Domain, Item
-from persona.store.schema import ItemRow, ItemVectorRow
+from persona.store.schema import GenerationRow, ItemRow, ItemVectorRow
 
 PLAIN = ("id", "domain", "category", "title", "picture", "colour", "pattern", "style", "price", "owner",
          "cutout_failed", "look", "active")  # fmt: skip
@@ -33,7 +33,7 @@ class Items(Database):
         count = 0
         with self._writing(alone=True) as session:
             for part in batches(items):
-                rows = {item.id: _row(item, datetime.now(UTC)) for item in part}
+                rows = {item.id: item_row(item, datetime.now(UTC)) for item in part}
                 _drop_vectors_of_changed(session, rows)
                 replace(session, ItemRow.__table__, list(rows.values()), keep=["created_at"])
                 count += len(part)
@@ -118,7 +118,17 @@ def _drop_vectors_of_changed(session: Session, rows: dict[str, dict[str, Any]]) 
     session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_id.in_(changed)))
 
 
-def _row(item: Item, now: datetime) -> dict[str, Any]:
+def in_use(session: Session, pictures: Sequence[str]) -> set[str]:
+    """Which of these pictures a generation or an item still refers to."""
+    used: set[str] = set()
+    for part in batches(pictures):
+        generated = select(GenerationRow.picture).where(GenerationRow.picture.in_(part))
+        used.update(session.scalars(union(generated, select(ItemRow.picture).where(ItemRow.picture.in_(part)))))
+    return used
+
+
+def item_row(item: Item, now: datetime) -> dict[str, Any]:
+    """An item as a row of its table."""
     lab = item.lab or (None, None, None)
     rights = item.rights
     return {
