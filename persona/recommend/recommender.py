@@ -27,7 +27,7 @@ from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
-from persona.recommend.reading import read_person
+from persona.recommend.reading import Beside, read_person
 from persona.recommend.seeds import derive, digest
 from persona.recommend.tally import FILE as TALLY
 from persona.recommend.tally import Ledger
@@ -41,7 +41,7 @@ from persona.recommend.types import (
 from persona.recommend.variations import Tailor, VariationRequest, Variations
 from persona.settings import Settings
 from persona.store import Store
-from persona.store.records import ModelVersion, Reason
+from persona.store.records import Item, ModelVersion, Reason
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
@@ -182,9 +182,10 @@ class Recommender:
             self.pictures.remove(picture)
 
     def _stand(self, request: RecommendationRequest, person: Person) -> Standing:
-        catalogue, generations = self._catalogue_for(person), self._generations_of(person)
-        check_known(request, catalogue.table.index, generations)
-        reading = read_person(person, catalogue, self._taste, self.store, generations)
+        beside = Beside(self._generations_of(person), self._styles_of(person))
+        catalogue = self._catalogue_for(person, beside)
+        check_known(request, (catalogue.table.index, beside.styles), beside.generations)
+        reading = read_person(person, catalogue, self._taste, self.store, beside)
         wanted = request.explain and not reading.nothing_known
         key = (catalogue.number, *reading.key)
         causes = self._causes.get(key, lambda: reading.causes(self._taste, catalogue)) if wanted else None
@@ -205,7 +206,7 @@ class Recommender:
         interests = standing.reading.interests(self._taste, catalogue)
         return self._atelier.wishes(interests, catalogue, allowed, count, seed, category)
 
-    def _catalogue_for(self, person: Person) -> Catalogue:
+    def _catalogue_for(self, person: Person, beside: Beside) -> Catalogue:
         """The snapshot; a new one at once when the person did something with an item that was imported since.
 
         Otherwise an import shows up by the number of items, and counts by their file, looked at every now and then,
@@ -216,11 +217,20 @@ class Recommender:
             behind = self._ledger.overtaken or self.store.count_items("garment") != self._counted
             if behind and not self._refreshing.locked():
                 threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
-        known = self.table.index
-        unknown = [event.item_id for event in person.events if event.item_id and event.item_id not in known]
+        unknown = [name for name in self._unlisted(person) if name not in beside.styles]
         if unknown and self._imported_since(unknown[-1]):
             self.refresh()
         return self._catalogue
+
+    def _unlisted(self, person: Person) -> list[str]:
+        """Ids of items that a person did something with and that the table has not: styles, or imported since."""
+        known = self.table.index
+        return [event.item_id for event in person.events if event.item_id and event.item_id not in known]
+
+    def _styles_of(self, person: Person) -> dict[str, tuple[Floats, Item]]:
+        """Content vector and item of the styles in force that a person did something with: read anew for each answer,
+        since consent can end at any time."""
+        return self.store.style_features(set(self._unlisted(person)), self._visual.version)
 
     def _imported_since(self, item_id: str) -> bool:
         try:

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 from persona.errors import BadInput, Conflict, NotFound
 from persona.store.bulk import append, existing, replace
 from persona.store.engine import Database, batches
-from persona.store.items import in_use, item_row
+from persona.store.items import in_use, item_of, item_row
 from persona.store.packing import pack, unpack
-from persona.store.records import Agreement, NamedStyle
+from persona.store.records import Agreement, Item, NamedStyle
 from persona.store.schema import (
     ConditionRow,
     ConsentRow,
@@ -92,15 +92,17 @@ class Styles(Database):
         with self._reading() as session:
             return unpack(list(session.scalars(query.order_by(StyleVectorRow.position))))
 
-    def style_features(self, style_ids: Iterable[str], visual: str) -> dict[str, NDArray[np.float32]]:
-        """Return the content vectors, float32 (c,), of those of these styles that are in force and have one."""
-        query = select(ItemVectorRow.item_id, ItemVectorRow.vector).join(ItemRow).join(StyleRow)
+    def style_features(self, style_ids: Collection[str], visual: str) -> dict[str, tuple[NDArray[np.float32], Item]]:
+        """Return content vector, float32 (c,), and item of those of these styles that are in force and have one."""
+        if not style_ids:
+            return {}
+        query = _all().add_columns(ItemVectorRow.vector).join(ItemVectorRow, ItemVectorRow.item_id == ItemRow.id)
         query = query.where(ItemVectorRow.model == visual, _in_force(datetime.now(UTC)))
-        found: dict[str, NDArray[np.float32]] = {}
+        found: dict[str, tuple[NDArray[np.float32], Item]] = {}
         with self._reading() as session:
             for part in batches(style_ids):
-                rows = session.execute(query.where(ItemVectorRow.item_id.in_(part)))
-                found |= {row.item_id: unpack([row.vector])[0] for row in rows}
+                for row in session.execute(query.where(ItemRow.id.in_(part))):
+                    found[row.ItemRow.id] = unpack([row.vector])[0], item_of(row.ItemRow)
         return found
 
     def retire_style(self, style_id: str) -> list[str]:
@@ -133,11 +135,11 @@ def forget_conditions(session: Session, style_ids: Collection[str]) -> None:
     session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(touched)))
 
 
-def _all() -> Select[Any]:
+def _all() -> Select[ItemRow, StyleRow]:
     return select(ItemRow, StyleRow).join(StyleRow, StyleRow.item_id == ItemRow.id)
 
 
-def _named(style_id: str) -> Select[Any]:
+def _named(style_id: str) -> Select[ItemRow, StyleRow]:
     return _all().where(ItemRow.id == style_id)
 
 
@@ -186,7 +188,7 @@ def _row(style: NamedStyle) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _styles(session: Session, rows: Iterable[Row[Any]]) -> list[NamedStyle]:
+def _styles(session: Session, rows: Iterable[Row[ItemRow, StyleRow]]) -> list[NamedStyle]:
     rows = list(rows)
     weights: dict[str, list[float]] = {}
     query = select(StyleVectorRow.item_id, StyleVectorRow.weight).order_by(

@@ -39,9 +39,9 @@ def ending(**fields: float) -> Agreement:
 def over(store: Store, style_id: str) -> None:
     """Let a style's agreement end, as time does."""
     with store._writing() as session:
-        ended = {"at": datetime.now(UTC) - timedelta(seconds=1), "id": style_id}
+        ended: dict[str, Any] = {"at": datetime.now(UTC) - timedelta(seconds=1), "id": style_id}
         if not store._postgres:
-            ended["at"] = ended["at"].strftime("%Y-%m-%d %H:%M:%S.%f")  # type: ignore[assignment, attr-defined]
+            ended["at"] = ended["at"].strftime("%Y-%m-%d %H:%M:%S.%f")
         session.execute(text("UPDATE styles SET until = :at WHERE item_id = :id"), ended)
 
 
@@ -61,7 +61,9 @@ def test_a_style_comes_back_as_it_was_learnt(filled: Store) -> None:
     assert filled.styles() == [plaid, mia]
     np.testing.assert_array_equal(filled.style_vectors("style-mia"), VECTORS)
     np.testing.assert_array_equal(filled.style_vectors("plaid"), VECTORS[:1])
-    np.testing.assert_array_equal(filled.style_features(["style-mia", "i1"], VISUAL)["style-mia"], CONTENT)
+    ((name, (content, item)),) = filled.style_features(["style-mia", "i1"], VISUAL).items()
+    assert (name, item) == ("style-mia", mia.item())
+    np.testing.assert_array_equal(content, CONTENT)
     assert filled.style_features(["style-mia"], "visual-64@2") == {}
     item = filled.get_item("style-mia")
     assert (item.domain, item.category, item.rights.generated) == ("style", "person", True)
