@@ -208,6 +208,37 @@ def reader(steps: int, seconds: float | None, faces: Path | None, out: Path, see
     print_values(run(settings, out, Plan(steps=steps, seed=settings.seed), faces, seconds), {})
 
 
+@train.command(example="persona train style --seconds 3600 --out runs/style")
+@click.option("--steps", type=click.IntRange(1, 10_000_000), default=12_000, show_default=True, help="Batches of 8.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
+)
+@click.option(
+    "--paintings", type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of pictures to learn as styles too; left out, art/ of PERSONA_DATASETS.",
+)  # fmt: skip
+@click.option(
+    "--features", type=click.Choice(["visual-64", "squeezenet1_1", "vgg16"]), default="visual-64", show_default=True,
+    help="The frozen feature net; the last two are downloaded by torchvision.",
+)  # fmt: skip
+@_out("style")
+@SEED
+def style(
+    steps: int, seconds: float | None, paintings: Path | None, features: str, out: Path, seed: int | None
+) -> None:
+    """Train the network that puts a style on a picture; two hours on one core, minutes on a GPU.
+
+    It learns from the store's photographed garments, from prints that it draws itself, and from paintings.
+    """
+    from persona.cli.output import print_values
+    from persona.cli.train_style import run
+    from persona.settings import load_settings
+    from persona.style.train import Plan
+
+    settings = load_settings(seed=seed)
+    print_values(run(settings, out, Plan(steps=steps, seed=settings.seed), paintings, features, seconds), {})
+
+
 @click.group(cls=Group)
 def evaluate() -> None:
     """Measure how good the models are, on data that they were not trained on."""

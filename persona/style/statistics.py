@@ -40,7 +40,7 @@ def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def adain(features: Tensor, own: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> Tensor:
-    """Adaptive instance normalisation (Huang and Belongie 2017): features (n, c, h, w) whose statistics, (n, c) each, are
-    replaced by the style's."""
+    """Adaptive instance normalisation (Huang and Belongie 2017): features (n, c, h, w) whose statistics, (n, c) each,
+    are replaced by the style's."""
     gain = style[1] / own[1]
     return features * gain[:, :, None, None] + (style[0] - own[0] * gain)[:, :, None, None]

@@ -1,0 +1,152 @@
+"""The decoder that paints a style onto a picture, and the discriminator of patches that it learns against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from persona.style.features import FeatureNet
+from persona.style.statistics import adain, mean_std
+
+WIDTHS = (32, 64, 96, 128)  # of the decoder at each level, fine to coarse
+FOLDS = 0.35  # least gain of a picture's own contrast: under a style of one colour folds still show
+# opponent colours (Ohta, Kanade and Sakai 1980), orthonormal: what Reinhard's transfer wants, without logarithms
+_OPPONENT = ((0.5774, 0.5774, 0.5774), (0.7071, 0.0, -0.7071), (-0.4082, 0.8165, -0.4082))
+
+Statistics = list[tuple[Tensor, Tensor]]  # mean and deviation (n, c) of each level, the picture's own colours first
+
+
+def opponent(rgb: Tensor) -> Tensor:
+    """sRGB (n, 3, h, w) in opponent colours."""
+    return F.conv2d(rgb, rgb.new_tensor(_OPPONENT)[:, :, None, None])
+
+
+def from_opponent(colours: Tensor) -> Tensor:
+    """The way back."""
+    return F.conv2d(colours, colours.new_tensor(_OPPONENT).t()[:, :, None, None])
+
+
+def statistics_of(rgb: Tensor, levels: Sequence[Tensor], mask: Tensor | None) -> Statistics:
+    """Statistics over the mask (n, 1, h, w) of pictures (n, 3, h, w) and of their features."""
+    return [mean_std(each.float(), mask) for each in (opponent(rgb), *levels)]
+
+
+def between(own: Statistics, style: Statistics, strength: Tensor) -> Statistics:
+    """Statistics part of the way from a picture's own to a style's: strength (n, 1) from 0 to 1."""
+    return [
+        (torch.lerp(mean, to_mean, strength), torch.lerp(deviation, to_deviation, strength))
+        for (mean, deviation), (to_mean, to_deviation) in zip(own, style)
+    ]
+
+
+class Level(nn.Module):
+    """One level of the decoder: what comes from the coarser one, its own features and noise; two convolutions."""
+
+    def __init__(self, channels: int, width: int, coarser: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(channels + 1, width, 1)
+        self.rise = nn.Conv2d(coarser, width, 1) if coarser else None
+        self.conv1, self.conv2 = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor, noise: Tensor, coarser: Tensor | None) -> Tensor:
+        """(n, channels, h, w), (n, 1, h, w) and (n, coarser, h / 2, w / 2) to (n, width, h, w)."""
+        x = self.enter(torch.cat([features, noise], 1))
+        if self.rise is not None:
+            below = self.rise(coarser)  # before it is enlarged: a quarter of the work
+            x = x + F.interpolate(below, x.shape[2:], mode="bilinear", align_corners=False)
+        result: Tensor = x + self.conv2(F.silu(self.conv1(F.silu(x))))
+        return result
+
+
+class Decoder(nn.Module):
+    """Adaptive instance normalisation on every level, the picture's own pixels included, then painting.
+
+    The pixels, with the style's mean and deviation in opponent colours, are the base (Reinhard et al. 2001); the
+    levels, normalised likewise (Huang and Belongie 2017), say what is added to it. A fixed noise is there to grow
+    texture from.
+    channels, strides: the feature net's.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        coarser = (*WIDTHS[1:], 0)
+        self.finest = strides[0]
+        self.levels = nn.ModuleList(Level(c, w, b) for c, w, b in zip(channels, WIDTHS, coarser))
+        self.paint = nn.Conv2d(WIDTHS[0], 3 * self.finest**2, 3, padding=1)
+        nn.init.zeros_(self.paint.weight)
+        nn.init.zeros_(self.paint.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, rgb: Tensor, levels: Sequence[Tensor], own: Statistics, style: Statistics, strength: Tensor
+    ) -> Tensor:
+        """Pictures (n, 3, h, w), their features and statistics, the style's and strength (n, 1) to (n, 3, h, w).
+
+        What comes back is not clipped. At strength 0 the picture comes back as it is.
+        """
+        wanted = between(own, style, strength)
+        x: Tensor | None = None
+        for level, features, mine, target in reversed(list(zip(self.levels, levels, own[1:], wanted[1:]))):
+            normalised = adain(features, mine, target)
+            x = level(normalised, noise_like(normalised), x)
+        assert x is not None
+        added = F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float()
+        return self.base(rgb, own[0], wanted[0]) + strength[:, :, None, None] * added
+
+    @staticmethod
+    def base(rgb: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
+        """The pixels with the wanted statistics; the contrast of light and dark keeps at least FOLDS of its own."""
+        deviation = torch.cat([torch.maximum(wanted[1][:, :1], FOLDS * own[1][:, :1]), wanted[1][:, 1:]], 1)
+        return from_opponent(adain(opponent(rgb), own, (wanted[0], deviation)))
+
+
+def noise_like(features: Tensor) -> Tensor:
+    """Noise (n, 1, h, w), the same for every picture of this size, whatever the device."""
+    n, _, height, width = features.shape
+    generator = torch.Generator().manual_seed(height * 100_003 + width)
+    noise = torch.randn(1, 1, height, width, generator=generator).to(features)
+    return noise.expand(n, -1, -1, -1)
+
+
+def stylise(
+    decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style: Statistics, strength: Tensor
+) -> Tensor:
+    """Pictures (n, 3, h, w) with regions (n, 1, h, w) in a style, with strength (n, 1): (n, 3, h, w), not clipped."""
+    levels = net(rgb)
+    own = statistics_of(rgb, levels, mask)
+    result: Tensor = decoder(rgb, levels, own, style, strength)
+    return result
+
+
+class PatchDiscriminator(nn.Module):
+    """Whether patches of some 46 pixels are of real pictures in this style.
+
+    A projection discriminator (Miyato and Koyama 2018) on style statistics, convolutional (Isola et al. 2017), with
+    spectral norm.
+    """
+
+    def __init__(self, style: int, width: int = 48) -> None:
+        super().__init__()
+        channels = (12, width, 2 * width, 4 * width)
+        self.convs = nn.ModuleList(
+            spectral_norm(nn.Conv2d(before, after, 3 if k == 0 else 4, stride=1 if k == 0 else 2, padding=1))
+            for k, (before, after) in enumerate(pairwise(channels))
+        )
+        self.last = spectral_norm(nn.Conv2d(channels[-1], 1, 3, padding=1))
+        self.psi = nn.Sequential(
+            spectral_norm(nn.Linear(style, 128)), nn.SiLU(), spectral_norm(nn.Linear(128, channels[-1]))
+        )
+        self.depth = channels[-1]
+
+    def forward(self, rgb: Tensor, style: Tensor) -> Tensor:
+        """Pictures (n, 3, h, w) and standardised statistics (n, d) to scores (n, 1, h / 8, w / 8)."""
+        x = F.pixel_unshuffle(rgb * 2 - 1, 2)
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        matching = (x * self.psi(style)[:, :, None, None]).sum(1, keepdim=True) / self.depth**0.5
+        scores: Tensor = self.last(x) + matching
+        return scores
