@@ -29,6 +29,8 @@ from persona.recommend.person import Person, check_known, inline_person, stored_
 from persona.recommend.ranking import Standing, rank, stand
 from persona.recommend.reading import Beside, read_person
 from persona.recommend.seeds import derive, digest
+from persona.recommend.styles import StyleModels, StyleStudio
+from persona.recommend.styles import open_models as open_style_models
 from persona.recommend.tally import FILE as TALLY
 from persona.recommend.tally import Ledger
 from persona.recommend.types import (
@@ -70,6 +72,7 @@ class Recommender:
         inverter: Inverter | None = None,
         tally: Path | None = None,
         makeup: MakeupModels | None = None,
+        styles: StyleModels | None = None,
     ) -> None:
         """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
         _check_one_space(visual, taste, generator)
@@ -81,6 +84,7 @@ class Recommender:
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
         self._ledger = Ledger(store, taste.config.fusion, tally)
+        self.styles = StyleStudio(store, pictures, styles or StyleModels(visual=visual))
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
         self.makeup = MakeupStudio(store, makeup, lambda: self.table)
@@ -98,10 +102,9 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        makeup = open_models(settings)
-        return cls(
-            store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup
-        )
+        makeup, styles = open_models(settings), open_style_models(settings, visual)
+        tally, pictures = settings.home / TALLY, Pictures(settings.pictures)
+        return cls(store, pictures, visual, taste, generator, inverter, tally, makeup, styles)
 
     @property
     def table(self) -> ItemTable:
@@ -114,7 +117,11 @@ class Recommender:
         return None if self._catalogue.companions is None else self._ledger.size
 
     def refresh(self) -> None:
-        """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one."""
+        """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one.
+
+        Of styles whose consent has ended since, what was learnt is erased.
+        """
+        self.styles.retire_ended()
         with self._refreshing:
             self._counted = self.store.count_items("garment")
             catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)

@@ -25,7 +25,7 @@ from persona.makeup.look import REGIONS, Look
 from persona.makeup.monk import MONK
 from persona.makeup.photo import open_photo
 from persona.recommend.lookbook import USUAL_TONE
-from persona.recommend.makeup import MOST_PIXELS, USUAL_SHAPE, MadeUpPhoto, MakeupStudio
+from persona.recommend.makeup import USUAL_SHAPE, MadeUpPhoto, MakeupStudio
 from persona.recommend.makeup_types import (
     AdviceAnswer,
     AdviseRequest,
@@ -38,6 +38,7 @@ from persona.recommend.makeup_types import (
     SeveralFaces,
     TransferRequest,
 )
+from persona.recommend.photos import MOST_PIXELS
 from persona.recommend.provenance import encode
 from persona.serve import people
 from persona.serve.gallery import valid
