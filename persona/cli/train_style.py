@@ -78,7 +78,7 @@ def save(trainer: Trainer, out: Path, metrics: dict[str, Any], about: dict[str, 
 
 
 def load_paintings(settings: Settings, folder: Path | None) -> list[Bytes]:
-    """The pictures (h, w, 3) of a folder; left out, those of the data folder, if any. Raises BadInput for no pictures."""
+    """The pictures (h, w, 3) of a folder; left out, those of the data folder, if any. BadInput: no pictures."""
     shared = settings.datasets / "art" if settings.datasets else None
     source = folder or shared
     if source is None or not source.is_dir():

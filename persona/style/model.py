@@ -38,8 +38,8 @@ class StyleModel:
     def load(cls, folder: Path) -> StyleModel:
         """Read a model folder; its feature net is opened by name, the garment network's folder lies beside it.
 
-        Raises as `persona.modelfolder.read` and `open_features`, and OutOfDate where the feature net is not the one that
-        the decoder was trained on.
+        Raises as `persona.modelfolder.read` and `open_features`, and OutOfDate where the feature net is not the one
+        that the decoder was trained on.
         """
         model = modelfolder.read(folder, KIND)
         net = open_features(model.config["features"], folder.parent)

@@ -14,6 +14,7 @@ from persona.style.features import FeatureNet
 from persona.style.statistics import adain, mean_std
 
 WIDTHS = (32, 64, 96, 128)  # of the decoder at each level, fine to coarse
+CODE = 96  # length of what modulates the levels
 FOLDS = 0.35  # least gain of a picture's own contrast: under a style of one colour folds still show
 # opponent colours (Ohta, Kanade and Sakai 1980), orthonormal: what Reinhard's transfer wants, without logarithms
 _OPPONENT = ((0.5774, 0.5774, 0.5774), (0.7071, 0.0, -0.7071), (-0.4082, 0.8165, -0.4082))
@@ -52,14 +53,17 @@ class Level(nn.Module):
         self.enter = nn.Conv2d(channels + 1, width, 1)
         self.rise = nn.Conv2d(coarser, width, 1) if coarser else None
         self.conv1, self.conv2 = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.modulate = nn.Linear(CODE, 2 * width)
 
-    def forward(self, features: Tensor, noise: Tensor, coarser: Tensor | None) -> Tensor:
-        """(n, channels, h, w), (n, 1, h, w) and (n, coarser, h / 2, w / 2) to (n, width, h, w)."""
+    def forward(self, features: Tensor, noise: Tensor, coarser: Tensor | None, code: Tensor) -> Tensor:
+        """(n, channels, h, w), (n, 1, h, w), (n, coarser, h / 2, w / 2) and (n, CODE) to (n, width, h, w)."""
         x = self.enter(torch.cat([features, noise], 1))
         if self.rise is not None:
             below = self.rise(coarser)  # before it is enlarged: a quarter of the work
             x = x + F.interpolate(below, x.shape[2:], mode="bilinear", align_corners=False)
-        result: Tensor = x + self.conv2(F.silu(self.conv1(F.silu(x))))
+        gain, bias = self.modulate(code)[:, :, None, None].chunk(2, 1)
+        h = torch.addcmul(bias, self.conv1(F.silu(x)), 1 + gain)
+        result: Tensor = x + self.conv2(F.silu(h))
         return result
 
 
@@ -67,19 +71,36 @@ class Decoder(nn.Module):
     """Adaptive instance normalisation on every level, the picture's own pixels included, then painting.
 
     The pixels, with the style's mean and deviation in opponent colours, are the base (Reinhard et al. 2001); the
-    levels, normalised likewise (Huang and Belongie 2017), say what is added to it. A fixed noise is there to grow
-    texture from.
-    channels, strides: the feature net's.
+    levels, normalised likewise (Huang and Belongie 2017), say what is added to it. The statistics also modulate each
+    level (Perez et al. 2018). A fixed noise is there to grow texture from. channels, strides: the feature net's.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
-        coarser = (*WIDTHS[1:], 0)
-        self.finest = strides[0]
+        coarser, dimensions = (*WIDTHS[1:], 0), 2 * (3 + sum(channels))
+        self.finest, self.channels = strides[0], tuple(channels)
+        self.register_buffer("centre", torch.ones(dimensions))
+        self.register_buffer("spread", torch.ones(dimensions))
+        self.embed = nn.Sequential(nn.Linear(dimensions, CODE), nn.SiLU(), nn.Linear(CODE, CODE), nn.SiLU())
         self.levels = nn.ModuleList(Level(c, w, b) for c, w, b in zip(channels, WIDTHS, coarser))
         self.paint = nn.Conv2d(WIDTHS[0], 3 * self.finest**2, 3, padding=1)
-        nn.init.zeros_(self.paint.weight)
+        nn.init.normal_(self.paint.weight, std=0.01)
         nn.init.zeros_(self.paint.bias)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def standardise(self, statistics: Statistics) -> None:
+        """Learn from many styles what their statistics are like."""
+        flat = torch.cat([each for pair in statistics for each in pair], 1)
+        self.centre.copy_(flat.mean(0))
+        self.spread.copy_(flat.std(0) + 1e-3)
+
+    def code(self, statistics: Statistics) -> Tensor:
+        """Standardised statistics (n, d)."""
+        flat = torch.cat([each for pair in statistics for each in pair], 1)
+        return ((flat - self.centre) / self.spread).clamp(-5, 5)
 
     def forward(
         self, rgb: Tensor, levels: Sequence[Tensor], own: Statistics, style: Statistics, strength: Tensor
@@ -89,10 +110,13 @@ class Decoder(nn.Module):
         What comes back is not clipped. At strength 0 the picture comes back as it is.
         """
         wanted = between(own, style, strength)
-        x: Tensor | None = None
-        for level, features, mine, target in reversed(list(zip(self.levels, levels, own[1:], wanted[1:]))):
-            normalised = adain(features, mine, target)
-            x = level(normalised, noise_like(normalised), x)
+        code, x = self.embed(self.code(wanted)), None
+        usual = self.centre.split([c for each in (3, *self.channels) for c in (each, each)])
+        for at in reversed(range(len(self.levels))):
+            mean, deviation = usual[2 * at + 2], usual[2 * at + 3]
+            normalised = adain(levels[at], own[at + 1], wanted[at + 1])
+            normalised = ((normalised - mean[:, None, None]) / deviation[:, None, None]).clamp(-5, 5)
+            x = self.levels[at](normalised, noise_like(normalised), x, code)
         assert x is not None
         added = F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float()
         return self.base(rgb, own[0], wanted[0]) + strength[:, :, None, None] * added

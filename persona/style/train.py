@@ -19,22 +19,26 @@ from persona.style.statistics import mean_std, resized
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
 _SEEN = 256  # styles that statistics are standardised by
-_FILTERS, _KERNELS = 12, (3, 5, 9)  # of the bank that styles are compared by
+_FILTERS, _KERNELS = 12, (3, 7)  # of the bank that styles are compared by
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a run. content, style, identity, adversarial: weights of the losses. own: share of each
-    batch that is shown its own style. decay: of the averaged weights, which are those that ship."""
+    """Everything that decides a run.
 
-    steps: int = 12000
+    content, style, identity, adversarial: weights of the losses, the last from step patches_from on. own: share of each
+    batch that is shown its own style. decay: of the averaged weights, which are those that ship.
+    """
+
+    steps: int = 5000
     batch: int = 8
-    rate: float = 1e-3
+    rate: float = 2e-3
     content: float = 1.0
     style: float = 10.0
-    identity: float = 10.0
+    identity: float = 5.0
     adversarial: float = 0.1
-    own: float = 0.25
+    patches_from: int = 2500
+    own: float = 0.125
     decay: float = 0.998
     seed: int = 0
 
@@ -52,12 +56,12 @@ class Trainer:
         self.data, self.plan, self.device, self.steps = data, plan, torch.device(device), 0
         self.net: FeatureNet = self._to(net)
         self.draw = torch.Generator().manual_seed(plan.seed)
-        self.standard = _Standard(
-            self._views(data.styles(_SEEN, torch.Generator().manual_seed(plan.seed + 1))), self.net
-        )
         self.decoder, self.averaged = (self._to(Decoder(net.channels, net.strides)) for _ in range(2))
+        seen = self._views(data.styles(_SEEN, torch.Generator().manual_seed(plan.seed + 1)))
+        with torch.no_grad():
+            self.decoder.standardise(statistics_of(seen.rgb, self.net(seen.rgb), seen.mask))
         self.averaged.load_state_dict(self.decoder.state_dict())
-        self.discriminator = self._to(PatchDiscriminator(self.standard.dimensions))
+        self.discriminator = self._to(PatchDiscriminator(len(self.decoder.centre)))
         self.adam = torch.optim.Adam(self.decoder.parameters(), plan.rate, betas=(0.5, 0.99))
         self.adam_d = torch.optim.Adam(self.discriminator.parameters(), plan.rate, betas=(0.0, 0.99))
         self.losses: dict[str, float] = {}
@@ -87,8 +91,8 @@ class Trainer:
         target = statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask)
         made = self._paint(contents, levels, target)
         losses = self._losses(contents, levels, styles, target, made, own)
-        code = self.standard.code(target)
-        if self.plan.adversarial:
+        code = self.decoder.code(target)
+        if self.plan.adversarial and self.steps >= self.plan.patches_from:
             self._discriminate(styles, made.detach(), contents.mask, code, own)
             losses["adversarial"] = -_inside(self._score(made, code), contents.mask)[own:].mean()
         total = sum(getattr(self.plan, name) * loss for name, loss in losses.items())
@@ -180,21 +184,6 @@ class Trainer:
             "decoder": self.decoder, "averaged": self.averaged, "discriminator": self.discriminator,
             "adam": self.adam, "adam_d": self.adam_d,
         }  # fmt: skip
-
-
-class _Standard:
-    """How much statistics differ among styles: they are standardised by it for the discriminator."""
-
-    @torch.no_grad()
-    def __init__(self, styles: Views, net: FeatureNet) -> None:
-        found = statistics_of(styles.rgb, net(styles.rgb), styles.mask)
-        self.moments = [(each.mean(0), each.std(0) + 1e-3) for pair in found for each in pair]
-        self.dimensions = sum(len(mean) for mean, _ in self.moments)
-
-    def code(self, statistics: Statistics) -> Tensor:
-        """(n, dimensions)."""
-        flat = [each for pair in statistics for each in pair]
-        return torch.cat([(each - mean) / std for each, (mean, std) in zip(flat, self.moments)], 1).clamp(-5, 5)
 
 
 def _content(seen: Sequence[Tensor], levels: Sequence[Tensor], mask: Tensor) -> Tensor:
