@@ -31,6 +31,12 @@ def style() -> None:
 @click.option("--style", "styles", multiple=True, metavar="NAME", help="A style that was learnt; repeat to blend.")
 @click.option("--like", multiple=True, type=PHOTO, help="A picture whose style it is; whoever is on it agreed; repeat.")
 @click.option("--weight", "weights", multiple=True, type=float, help="Of each of these, --style first; default: alike.")
+@click.option("--pattern", is_flag=True, help="Lay a seamless tile of --like on the garment, in place of its style.")
+@click.option("--scale", type=float, default=3.0, show_default=True, help="With --pattern: tiles across the garment.")
+@click.option("--rotation", type=float, default=0.0, show_default=True, help="With --pattern: degrees, clockwise.")
+@click.option("--art", type=click.Choice(["oil", "impressionist", "cartoon", "line"]), help="Paint it, without --like.")
+@click.option("--detail", type=float, default=0.5, show_default=True, help="With --art: 0 broad strokes, 1 fine ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the place of the tile, and of strokes.")
 @click.option("--strength", type=float, default=1.0, show_default=True, help="0: as it is; 1: all of the style.")
 @click.option("--keep-colour", is_flag=True, help="Hues stay, texture and contrast come from the style.")
 @click.option("--keep-luminance", is_flag=True, help="Light and dark stay, colours come from the style.")
@@ -39,8 +45,8 @@ def style() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="File or folder to write; default: styled.png or styled.")
 @JSON
 def apply(
-    source: Path, styles: tuple[str, ...], like: tuple[Path, ...], weights: tuple[float, ...],
-    kind: str | None, out: Path | None, as_json: bool, **asked: Any,
+    source: Path, styles: tuple[str, ...], like: tuple[Path, ...], weights: tuple[float, ...], pattern: bool,
+    art: str | None, kind: str | None, out: Path | None, as_json: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Put a style on a picture, or on every picture of a folder: stopped, it goes on from there."""
     from persona.cli.varying import requested
@@ -58,6 +64,8 @@ def apply(
         references=tuple(path.read_bytes() for path in like),
         reference_rights="consented" if like else None,
         weights=weights or None,
+        method="pattern" if pattern else "art" if art else "transfer",
+        art=art,
         format=(kind or "png") if whole else format_of(out),
         **asked,
     )

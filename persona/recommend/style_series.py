@@ -49,7 +49,7 @@ def style_series(studio: StyleStudio, sources: list[Path], out: Path, request: S
     """
     _take(out, request)
     names = Counter(path.stem for path in sources)
-    vector = None if request.styles else studio.vector(request)
+    vector = None if request.styles or request.method != "transfer" else studio.vector(request)
     for source in sources:
         name = source.stem if names[source.stem] == 1 else source.name
         result = out / f"{name}.{request.format}"

@@ -9,14 +9,16 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from persona.recommend.photo_types import OwnPhoto, Photo, ReferenceRights, Upload, UserId
 from persona.recommend.provenance import Format
-from persona.recommend.types import Share
+from persona.recommend.types import Seed, Share
 from persona.store.records import Identifier, NamedStyle, NoNul, Origin, Past, Record
+from persona.style.art import ArtKind
 from persona.style.controls import Controls
 
 MOST_REFERENCES = 8  # of one request
 MOST_LEARNT = 16  # references of a named style
 LABEL = "Styled with AI by persona"
 
+Method = Literal["transfer", "pattern", "art"]
 Region = Literal["garment", "all"]
 Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Uploads = Annotated[tuple[Upload, ...], Field(description="files of pictures; the field may stand several times")]
@@ -26,7 +28,8 @@ _WHERE = "garment: cut out of its photo, or what is not transparent; all: the wh
 class StyleRequest(Controls):
     """Ask for a style on one picture: a stored garment, or a photo. The style is that of one or several references.
 
-    Of several, each counts by its weight: first the named ones, then the stored items, then the files.
+    Of several, each counts by its weight: first the named ones, then the stored items, then the files. A pattern is
+    taken from one picture; art needs no reference.
     """
 
     photo: Photo | None = Field(default=None, repr=False)
@@ -35,6 +38,10 @@ class StyleRequest(Controls):
     generation_id: Identifier | None = Field(default=None, description="a generated garment, in place of a photo")
     user_id: UserId | None = None
     region: Region | None = Field(default=None, description=f"what is styled. {_WHERE}")
+    method: Method = Field(
+        default="transfer",
+        description="transfer: colours and textures; pattern: a tile of the reference, laid on it; art: painted",
+    )
     styles: tuple[Identifier, ...] = Field(
         default=(), max_length=MOST_REFERENCES, description="named styles, from `/v1/styles`"
     )
@@ -45,6 +52,11 @@ class StyleRequest(Controls):
     reference_rights: ReferenceRights | None = Field(default=None, description="needed with files of references")
     reference_region: Region | None = Field(default=None, description=f"what of the files counts. {_WHERE}")
     weights: tuple[Weight, ...] | None = Field(default=None, description="of the references; left out: all alike")
+    scale: Annotated[float, Field(ge=0.1, le=64, description="pattern: tiles across the garment's widest part")] = 3.0
+    rotation: Annotated[float, Field(ge=-360, le=360, description="pattern: degrees, clockwise")] = 0.0
+    art: ArtKind | None = Field(default=None, description="needed with the method art")
+    detail: Share = Field(default=0.5, description="art: 0 the broadest brush, 1 the finest")
+    seed: Seed = Field(default=0, description="pattern: where the tile is taken from; art: of the strokes")
     format: Format = Field(default="png", description="png and webp keep every pixel outside the region as it was")
 
     @model_validator(mode="after")
@@ -56,10 +68,24 @@ class StyleRequest(Controls):
     @model_validator(mode="after")
     def _fitting_references(self) -> StyleRequest:
         count = len(self.styles) + len(self.reference_items) + len(self.references)
+        if self.method == "art":
+            if count or self.weights:
+                raise ValueError("art is painted without references: leave them out, or choose another method")
+            return self
         if not 1 <= count <= MOST_REFERENCES:
             raise ValueError(f"send one to {MOST_REFERENCES} of styles, reference_items and references, not {count}")
         if self.weights is not None and len(self.weights) != count:
             raise ValueError(f"weights: there are {len(self.weights)} for {count} references; send one for each")
+        if self.method == "pattern" and (count > 1 or self.styles):
+            raise ValueError("a pattern is taken from one picture: send one of reference_items or references")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_method(self) -> StyleRequest:
+        if (self.art is not None) != (self.method == "art"):
+            raise ValueError("art: send method=art together with the kind of art")
+        if self.method != "transfer" and (self.keep_colour or self.keep_luminance):
+            raise ValueError("keep_colour and keep_luminance go with the method transfer; leave them out")
         return self
 
     @property
@@ -77,10 +103,13 @@ class Styled(Record):
     label: str = Field(default=LABEL, description="what the file's metadata says for people")
     digital_source_type: str = Field(description="IPTC term in the file's XMP")
     signed: bool = Field(description="it carries Content Credentials (C2PA)")
+    method: Method
     region: Region = Field(description="what was styled")
     covered: Share = Field(description="share of the picture that may have changed")
     controls: Controls
-    model: str = Field(description="that moved the style", examples=["style@3f9a11c0de42"])
+    model: str | None = Field(
+        description="that moved the style; null for a pattern and for art", examples=["style@3f9a11c0de42"]
+    )
 
 
 class StyledAnswer(Styled):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from persona.catalog.cutout import centred, garment_region
-from persona.catalog.pictures import Bytes, Pictures, premultiply, unpremultiply
+from persona.catalog.pictures import Bytes, Pictures, on_white, premultiply, unpremultiply
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
 from persona.makeup.photo import open_picture
@@ -36,8 +36,11 @@ from persona.recommend.swatch import draw_swatch
 from persona.recommend.types import picture_url
 from persona.settings import Settings
 from persona.store import Agreement, NamedStyle, Store
+from persona.style.art import paint
+from persona.style.drape import Drape, lay
 from persona.style.model import StyleModel, blend
-from persona.style.picture import Floats, check, opaque
+from persona.style.picture import Floats, changed, check, opaque
+from persona.style.tile import tile_of
 
 MOST_PIXELS = 12_500_000  # of a photo: a phone's, of whose pixels half a gigabyte is made while it is worked on
 AT_ONCE = 1  # pictures that are worked on at the same time, for the same reason; one takes all cores anyway
@@ -98,6 +101,10 @@ class StyleStudio:
         check_photo_consent(self._store, request.user_id)
         with self._places:
             source = self._source(request)
+            if request.method == "pattern":
+                return self._result(request, source, self._patterned(request, source), "algorithmicallyEnhanced")
+            if request.method == "art":
+                return self._result(request, source, _painted(request, source), "algorithmicallyEnhanced")
             model = self._need_model()
             vector = self.vector(request) if vector is None else vector
             styled = model.apply(source.rgba, vector, request.controls, source.region)
@@ -145,10 +152,22 @@ class StyleStudio:
         for picture in self._store.retire_ended_styles():
             self._pictures.remove(picture)
 
+    def _patterned(self, request: StyleRequest, source: _Opened) -> Bytes:
+        """With a tile of the one reference laid on it. What no tile can be taken from is named by its field."""
+        (reference,) = self._references(request)
+        try:
+            tile = tile_of(reference.rgba, reference.region, seed=request.seed)
+        except BadInput as error:
+            field = "references.0" if request.references else "reference_items.0"
+            raise BadInput(field, str(error).removeprefix(f"{error.field}: "), error.code) from error
+        drape = Drape(scale=request.scale, rotation=request.rotation, strength=request.strength)
+        return lay(source.rgba, tile, drape, source.region)
+
     def _source(self, request: StyleRequest) -> _Opened:
+        usual: Region = "all" if request.method == "art" else "garment"
         if request.photo is not None:
             check_rights(request.photo_rights)
-            return self._opened(request.photo, request.region or "garment", "photo")
+            return self._opened(request.photo, request.region or usual, "photo")
         if request.item_id is not None:
             return self._stored(request.item_id, "item_id", request.region)
         assert request.generation_id is not None  # the request has one of the three
@@ -213,15 +232,23 @@ class StyleStudio:
         return listed(style, picture_url(style.picture) if style.picture else None, usable)
 
     def _result(
-        self, request: StyleRequest, source: _Opened, styled: Bytes, kind: SourceType, model: str
+        self, request: StyleRequest, source: _Opened, styled: Bytes, kind: SourceType, model: str | None = None
     ) -> StyledPicture:
         label, (height, width) = Label(kind, LABEL).after(source.label), styled.shape[:2]
         done = Styled(
             width=width, height=height, digital_source_type=label.uri, signed=self._models.signer is not None,
-            region=source.named, controls=request.controls, model=model,
+            method=request.method, region=source.named, controls=request.controls, model=model,
             covered=round(float((source.region > 0).mean()), 4),
         )  # fmt: skip
         return StyledPicture(source.rgba, styled, label, self._models.signer, done)
+
+
+def _painted(request: StyleRequest, source: _Opened) -> Bytes:
+    assert request.art is not None  # the request has a kind with this method
+    painted = paint(on_white(source.rgba), request.art, request.detail, request.seed)
+    straight = unpremultiply(source.rgba)[..., :3]
+    change = (painted.astype(np.float32) - straight) / np.float32(255)
+    return changed(source.rgba, source.region, request.strength * change)
 
 
 def _opened(rgba: Bytes, region: Floats | None, named: Region, label: Label | None, field: str) -> _Opened:

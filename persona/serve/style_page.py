@@ -42,6 +42,9 @@ class Choices:
     reference: str
     strength: float
     keep: str
+    pattern: bool
+    scale: float
+    rotation: float
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,17 @@ def _choices(said: Any) -> Choices:
         styles=styles,
         garment=said.get("garment") or (garments[0].id if garments else ""),
         reference=said.get("like") or next(iter(usable), ""),
-        strength=float(number_in("strength", said.get("strength") or "1") or 0),
+        strength=_number("strength", said, 1),
         keep=keep,
+        pattern=said.get("method") == "pattern",
+        scale=_number("scale", said, 3),
+        rotation=_number("rotation", said, 0),
     )
+
+
+def _number(name: str, said: Any, usual: float) -> float:
+    found = number_in(name, said.get(name) or None)
+    return usual if found is None else float(found)
 
 
 def _spread(recommender: Recommender) -> tuple[Item, ...]:
@@ -105,8 +116,11 @@ def _shown(choices: Choices, *, form: bool) -> Response:
 
 def _asked(choices: Choices) -> dict[str, Any]:
     """The request that the form makes: a photo comes before a garment that is chosen, a file before a reference."""
-    asked: dict[str, Any] = {"strength": choices.strength, f"keep_{choices.keep}": True}
-    asked.pop("keep_nothing", None)
+    asked: dict[str, Any] = {"strength": choices.strength}
+    if choices.pattern:
+        asked |= {"method": "pattern", "scale": choices.scale, "rotation": choices.rotation}
+    elif choices.keep != KEEPS[0]:
+        asked[f"keep_{choices.keep}"] = True
     if photo := sent("photo"):
         asked |= {"photo": photo, "photo_rights": request.form.get("photo_rights")}
     else:

@@ -68,6 +68,14 @@ def test_a_style_on_a_picture(here: Path) -> None:
     assert "were not kept" in result.stdout
 
 
+def test_a_pattern_and_art(here: Path) -> None:
+    for number, how in enumerate([("--like", "print.png", "--pattern", "--scale", "5"), ("--art", "oil")]):
+        result = run("style", "apply", "garments/dress.png", *how, "--out", f"{number}.png", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout.splitlines()[-1])["model"] is None
+    assert (here / "0.png").read_bytes() != (here / "1.png").read_bytes()
+
+
 def test_a_style_is_learnt_listed_used_and_retired(here: Path) -> None:
     learnt = run("style", "learn", "mia", "print.png", "other.png", *AGREED, "--until", "2100-01-01", "--title", "Mia")
     assert learnt.exit_code == 0, learnt.output

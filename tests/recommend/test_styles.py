@@ -106,6 +106,34 @@ def test_strength_and_controls_reach_the_model(studio: StyleStudio) -> None:
     assert len({each.tobytes() for each in results}) == 3
 
 
+def test_a_pattern_is_laid_on_a_garment(studio: StyleStudio) -> None:
+    asked = {"item_id": "dress-red-0", "references": (file_of(printed("checks")),), "method": "pattern"}
+    source = draw("dress", COLOURS["red"])
+    made = [studio.apply(ask(**asked, **more)) for more in ({}, {"scale": 6}, {"rotation": 45}, {"strength": 0.5})]
+    assert len({one.after.tobytes() for one in made}) == 4
+    for one in made:
+        np.testing.assert_array_equal(one.after[..., 3], source[..., 3])
+        assert (one.label.source, one.done.model) == ("algorithmicallyEnhanced", None)
+    assert (studio.apply(ask(**asked, strength=0)).after == source).all()
+    stored = studio.apply(ask(item_id="dress-red-0", reference_items=("pants-blue-0",), method="pattern"))
+    assert (stored.after != source).any()
+    narrow = np.zeros((64, 64, 4), np.uint8)
+    narrow[:, 30:34] = 255
+    with pytest.raises(BadInput, match=r"references\.0: is too narrow"):
+        studio.apply(ask(**asked | {"references": (file_of(narrow),)}))
+
+
+def test_a_photo_is_painted(studio: StyleStudio) -> None:
+    photo = {"photo": file_of(printed("checks")), "method": "art"}
+    oil, line = (studio.apply(ask(**photo, art=kind)) for kind in ("oil", "line"))
+    assert (oil.done.region, oil.done.covered) == ("all", 1.0)
+    assert (oil.after != line.after).any()
+    half = studio.apply(ask(**photo, art="oil", strength=0.5)).after.astype(int)
+    np.testing.assert_allclose(half, (oil.after.astype(int) + oil.before) / 2, atol=1)
+    garment = studio.apply(ask(item_id="dress-red-0", method="art", art="cartoon"))
+    np.testing.assert_array_equal(garment.after[..., 3], draw("dress", COLOURS["red"])[..., 3])
+
+
 def test_what_a_model_made_goes_on_saying_so(studio: StyleStudio, sqlite_store: Store, pictures: Pictures) -> None:
     reference = (file_of(printed()),)
     assert studio.apply(ask(item_id="pants-blue-0", references=reference)).label.source == "trainedAlgorithmicMedia"
@@ -306,6 +334,12 @@ def test_what_is_not_there(studio: StyleStudio, pictures: Pictures, sqlite_store
         ({"item_id": "a", "styles": ("b",), "weights": (0,)}, "greater than 0"),
         ({"item_id": "a", "styles": ("b",), "strength": 2}, "less than or equal to 1"),
         ({"item_id": "a", "styles": ("b",), "keep_colour": True, "keep_luminance": True}, "nothing of the style"),
+        ({"item_id": "a", "styles": ("b",), "method": "pattern"}, "a pattern is taken from one picture"),
+        ({"item_id": "a", "reference_items": ("b", "c"), "method": "pattern"}, "a pattern is taken from one picture"),
+        ({"item_id": "a", "reference_items": ("b",), "method": "pattern", "keep_colour": True}, "with the method tran"),
+        ({"item_id": "a", "method": "art"}, "together with the kind of art"),
+        ({"item_id": "a", "styles": ("b",), "art": "oil"}, "together with the kind of art"),
+        ({"item_id": "a", "styles": ("b",), "method": "art", "art": "oil"}, "painted without references"),
         ({"item_id": "a", "styles": ("b",) * 5, "reference_items": ("c",) * 4}, "not 9"),
     ],
 )

@@ -58,7 +58,8 @@ def test_choices_change_what_is_shown(client: FlaskClient, token: str) -> None:
     assert learn(client, [file_of(draw_print("dots", 128, 2))], title="Mia").status_code == 201
     chosen: list[dict[str, str]] = [
         {"like": "style:style-mia"}, {"like": "item:pants-red-light"}, {"strength": "0.3"}, {"keep": "colour"},
-        {"keep": "luminance"}, {"garment": "skirt-navy-light"},
+        {"keep": "luminance"}, {"garment": "skirt-navy-light"}, {"method": "pattern", "like": "item:pants-red-light"},
+        {"method": "pattern", "like": "item:pants-red-light", "strength": "0.5"},
     ]  # fmt: skip
     shown = {after(post(client, csrf=token, **{"garment": ITEM, **one}).text) for one in chosen}
     assert len(shown) == len(chosen)
