@@ -30,7 +30,6 @@ COARSEST = 192  # pixels of a side up to which a part is filled in one go
 FINEST = 1024  # pixels of a side from which on the finest detail is left out: it would take minutes and gigabytes
 RING = 3  # pixels around the damage that are summed; more of them wash out what is near
 _MOST_KNOWN = 1200  # of them: the cost grows with the cube
-_CHUNK = 2048  # lost pixels at once
 _NEAR = 24.0  # pixels: cloth so far from the damage counts a third as much in how alike pixels are
 _NOISE = 0.01  # share of the variance that no neighbour tells
 _OWN, _PAIRS = 0.9, 300.0  # trust in the picture's own correlation, half of it at so many pairs of pixels
@@ -56,8 +55,8 @@ def restore(rgba: Bytes, hole: Floats | Mask, *, texture: float = 0.0, torn: boo
     texture: 0 fills with what is likeliest, which has less texture than the cloth; 1 adds, at random by the seed, all
     that is lacking.
 
-    Raises BadInput as `persona.style.picture.check` for the field picture, for texture, and for hole with the codes not_a_mask,
-    no_hole (nothing to fill) and no_rest (hardly anything is known).
+    Raises BadInput as `persona.style.picture.check` for the field picture, for texture, and for hole with the codes
+    not_a_mask, no_hole (nothing to fill) and no_rest (hardly anything is known).
     """
     if not 0 <= texture <= 1:
         raise BadInput("texture", f"{texture:g}, wanted a number from 0 to 1", "out_of_range")
@@ -166,13 +165,16 @@ def _kriged(part: _Part, texture: float, random: np.random.Generator) -> Reals:
     if texture > 0:  # a drawn texture, less what the ring tells of it
         drawn = texture * _lacking(factor[0], weights, variance) * _drawn(correlation, variance, random)
         weights = weights - linalg.cho_solve(factor, drawn[rows, columns])
-    filled = part.rgb.copy()
-    at, across = np.nonzero(part.hole)
-    for first in range(0, len(at), _CHUNK):
-        y, x = at[first : first + _CHUNK], across[first : first + _CHUNK]
-        alike = correlation[y[:, None] - rows, x[:, None] - columns]
-        filled[y, x] = mean + alike @ weights + drawn[y, x]
-    return filled
+    summed = np.zeros((*correlation.shape, 3))
+    summed[rows, columns] = weights
+    told = _convolved(summed, fft.rfft2(correlation))
+    return np.where(part.hole[..., None], mean + told + drawn, part.rgb)
+
+
+def _convolved(picture: Reals, spectrum: NDArray[np.complex128]) -> Reals:
+    """(2h, 2w, 3) convolved on the torus, of which (h, w, 3) is kept."""
+    found = fft.irfft2(fft.rfft2(picture, axes=(0, 1)) * spectrum[..., None], picture.shape[:2], axes=(0, 1))
+    return np.asarray(found[: picture.shape[0] // 2, : picture.shape[1] // 2])
 
 
 def _distance(hole: Mask) -> Reals:
@@ -220,8 +222,7 @@ def _lacking(lower: Reals, weights: Reals, variance: Reals) -> float:
 
 def _drawn(correlation: Reals, variance: Reals, random: np.random.Generator) -> Reals:
     """A stationary Gaussian texture (h, w, 3) of this correlation and covariance of channels."""
-    amplitude = np.sqrt(np.maximum(fft.rfft2(correlation).real, 0))
+    amplitude = np.sqrt(np.maximum(fft.rfft2(correlation).real, 0)) + 0j
     values, vectors = np.linalg.eigh((variance + variance.T) / 2)
     mixed = random.standard_normal((*correlation.shape, 3)) @ (vectors * np.sqrt(np.maximum(values, 0))).T
-    drawn = fft.irfft2(fft.rfft2(mixed, axes=(0, 1)) * amplitude[..., None], correlation.shape, axes=(0, 1))
-    return np.asarray(drawn[: correlation.shape[0] // 2, : correlation.shape[1] // 2])
+    return _convolved(mixed, amplitude)

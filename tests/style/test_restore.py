@@ -175,7 +175,7 @@ def test_pictures_that_cannot_be_restored(rgba: np.ndarray, code: str) -> None:
 
 @pytest.mark.parametrize("texture", [-0.1, 1.5, float("nan")])
 def test_texture_out_of_range(texture: float) -> None:
-    with pytest.raises(BadInput, match="texture: .*from 0 to 1"):
+    with pytest.raises(BadInput, match=r"texture: .*from 0 to 1"):
         restore(garment(stripes()), box(), texture=texture)
 
 
