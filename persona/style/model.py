@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from persona.catalog.pictures import Bytes
 from persona.errors import BadInput, OutOfDate
 from persona.style.controls import WHOLE, Controls
 from persona.style.features import GARMENT, FeatureNet, open_features
-from persona.style.networks import Decoder, Statistics, statistics_of
+from persona.style.networks import Decoder, Style, style_of, stylise
 from persona.style.picture import Floats, check, composed, view_of
 from persona.style.statistics import mean_std
+from persona.style.transport import SHAPES
 
 KIND = "style"
 READING_SIDE = 256  # pixels: of a reference at most; its statistics hardly change above
@@ -30,7 +32,7 @@ class StyleModel:
     def __init__(self, net: FeatureNet, decoder: Decoder) -> None:
         self.net, self.decoder, self.version = net, decoder.eval(), "untrained"
         self.widths = (3, *net.channels)
-        self.dimensions = 2 * sum(self.widths)
+        self.dimensions = 2 * sum(self.widths) + sum(map(prod, SHAPES))
         for module in (self.net, self.decoder):
             module.to(memory_format=torch.channels_last)
 
@@ -65,8 +67,9 @@ class StyleModel:
         Raises BadInput as `persona.style.picture.check`, of the field style.
         """
         view = view_of(rgba, check(rgba, region, "style"), READING_SIDE)
-        found = statistics_of(view.rgb, self.net(view.rgb), view.mask)
-        return torch.cat([each[0] for pair in found for each in pair]).numpy()
+        found = style_of(self.net, view.rgb, view.mask)
+        parts = [*(each for pair in found.statistics for each in pair), *found.moments]
+        return torch.cat([each.flatten().float() for each in parts]).numpy()
 
     @torch.no_grad()
     def apply(self, rgba: Bytes, style: Floats, controls: Controls = WHOLE, region: Floats | None = None) -> Bytes:
@@ -76,21 +79,22 @@ class StyleModel:
         the field picture, and for a style vector of another model.
         """
         region = check(rgba, region, "picture")
-        wanted = self._statistics(style)
+        wanted = self._style(style)
         if controls.strength == 0:
             return rgba.copy()
         view = view_of(rgba, region)
-        levels = self.net(view.rgb)
-        own = statistics_of(view.rgb, levels, view.mask)
         strength = torch.full((1, 1), controls.strength)
-        made: Tensor = self.decoder(view.rgb, levels, own, wanted, strength).clamp(0, 1)
+        made = stylise(self.decoder, self.net, view.rgb, view.mask, wanted, strength).clamp(0, 1)
         return composed(rgba, region, view, kept(view.rgb, made, view.mask, controls))
 
-    def _statistics(self, style: Floats) -> Statistics:
+    def _style(self, style: Floats) -> Style:
         if style.shape != (self.dimensions,) or not np.isfinite(style).all():
             raise BadInput("style", f"shape {style.shape}, wanted {self.dimensions} finite numbers of {self.version}")
-        parts = torch.from_numpy(np.asarray(style, np.float32))[None].split([w for w in self.widths for _ in "md"], 1)
-        return list(zip(parts[::2], parts[1::2], strict=True))
+        pairs = [width for width in self.widths for _ in ("mean", "deviation")]
+        parts = torch.from_numpy(np.asarray(style, np.float32))[None].split([*pairs, *map(prod, SHAPES)], 1)
+        means, deviations = parts[: len(pairs) : 2], parts[1 : len(pairs) : 2]
+        moments = [part.unflatten(1, shape) for part, shape in zip(parts[len(pairs) :], SHAPES, strict=True)]
+        return Style(list(zip(means, deviations, strict=True)), moments)
 
 
 def blend(styles: Sequence[Floats], weights: Sequence[float]) -> Floats:

@@ -14,8 +14,9 @@ from persona.errors import BadInput
 from persona.style.data import StyleSet, Views
 from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
-from persona.style.networks import Decoder, PatchDiscriminator, Statistics, opponent, statistics_of
+from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, based, opponent, statistics_of
 from persona.style.statistics import mean_std, resized
+from persona.style.transport import moments_of
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
 _SEEN = 256  # styles that statistics are standardised by
@@ -87,8 +88,11 @@ class Trainer:
                          ((contents.rgb, styles.rgb), (contents.mask, styles.mask))))  # fmt: skip
         for group in (*self.adam.param_groups, *self.adam_d.param_groups):
             group["lr"] = self.plan.rate * max(0.02, 1 - self.steps / self.plan.steps)
+        style = Style(
+            statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask), moments_of(styles.rgb, styles.mask)
+        )
+        contents, target = self._based(contents, style), style.statistics
         levels = self._levels(contents.rgb)
-        target = statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask)
         made = self._paint(contents, levels, target)
         losses = self._losses(contents, levels, styles, target, made, own)
         code = self.decoder.code(target)
@@ -103,6 +107,12 @@ class Trainer:
         self.steps += 1
         self._average()
         self.losses |= {name: float(loss.detach()) for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def _based(self, contents: Views, style: Style) -> Views:
+        """As the decoder is shown them; what is shown its own style stays as it is."""
+        full = torch.ones(len(contents), 1, device=self.device)
+        return Views(based(contents.rgb, contents.mask, style, full), contents.mask)
 
     def _levels(self, rgb: Tensor) -> list[Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16):
