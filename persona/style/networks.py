@@ -139,13 +139,30 @@ def noise_like(features: Tensor) -> Tensor:
     return noise.expand(n, -1, -1, -1)
 
 
-def stylise(
-    decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style: Statistics, strength: Tensor
-) -> Tensor:
+@dataclass(frozen=True)
+class Style:
+    """What is read of n references: statistics of features, and moments of patches (`persona.style.transport`)."""
+
+    statistics: Statistics
+    moments: Moments
+
+
+def style_of(net: FeatureNet, rgb: Tensor, mask: Tensor) -> Style:
+    """The styles of pictures (n, 3, h, w) over their regions (n, 1, h, w)."""
+    return Style(statistics_of(rgb, net(rgb), mask), moments_of(rgb, mask))
+
+
+def based(rgb: Tensor, mask: Tensor, style: Style, strength: Tensor) -> Tensor:
+    """What the decoder is shown: pictures whose patches are moved to the style's, as far as strength (n, 1) says."""
+    return rgb.lerp(transported(rgb, mask, style.moments).clamp(0, 1), strength[:, :, None, None])
+
+
+def stylise(decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style: Style, strength: Tensor) -> Tensor:
     """Pictures (n, 3, h, w) with regions (n, 1, h, w) in a style, with strength (n, 1): (n, 3, h, w), not clipped."""
-    levels = net(rgb)
-    own = statistics_of(rgb, levels, mask)
-    result: Tensor = decoder(rgb, levels, own, style, strength)
+    base = based(rgb, mask, style, strength)
+    levels = net(base)
+    own = statistics_of(base, levels, mask)
+    result: Tensor = decoder(base, levels, own, style.statistics, strength)
     return result
 
 

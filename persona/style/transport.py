@@ -1,8 +1,8 @@
 """Optimal transport of the small patches of a picture to those of a style, on each level of a Laplacian pyramid.
 
-Patches of 3x3 pixels are taken for normal numbers; between two normal distributions the map that moves least is linear and
-known (Monge's; Mroueh 2019, "Wasserstein style transfer", there of network features). It carries over colours, contrast,
-direction and grain at every scale, and leaves things where they are. The network goes on from there.
+Patches of 3x3 pixels are taken for normal numbers; between two normal distributions the map that moves least is linear
+and known (Monge's; Mroueh 2019, "Wasserstein style transfer", there of network features). It carries over colours,
+contrast, direction and grain at every scale, and leaves things where they are. The network goes on from there.
 """
 
 from __future__ import annotations
