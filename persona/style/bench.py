@@ -18,7 +18,7 @@ import torch
 
 from persona.catalog.pictures import Bytes
 from persona.style.model import StyleModel
-from persona.style.networks import statistics_of, stylise
+from persona.style.networks import style_of, stylise
 from persona.style.picture import check, opaque, view_of
 from persona.style.prints import PRINTS, draw_print
 
@@ -56,7 +56,7 @@ def throughput(model: StyleModel, device: str, batch: int, side: int = SIDES[0])
     rgb, mask, other = (
         part.to(device).expand(batch, -1, -1, -1).contiguous() for part in (view.rgb, view.mask, its.rgb)
     )
-    style, strength = statistics_of(other, net(other), None), torch.ones(batch, 1, device=device)
+    style, strength = style_of(net, other, torch.ones_like(mask)), torch.ones(batch, 1, device=device)
 
     def paint() -> None:
         stylise(decoder, net, rgb, mask, style, strength)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from persona.style.features import FeatureNet
 from persona.style.statistics import adain, mean_std
+from persona.style.transport import Moments, moments_of, transported
 
 WIDTHS = (32, 64, 96, 128)  # of the decoder at each level, fine to coarse
 CODE = 96  # length of what modulates the levels
