@@ -22,7 +22,7 @@ from persona.style.features import GARMENT, open_features
 from persona.style.judge import StyleJudge
 from persona.style.model import StyleModel
 from persona.style.optimise import STEPS
-from persona.style.pairs import FEWEST, SIDE, pairs_of
+from persona.style.pairs import SIDE, pairs_of
 
 SERVED = "style"  # the model folder that everything uses
 _KEPT_SIDE = 128  # pixels: of garments in the store, mostly
@@ -44,8 +44,8 @@ def measure(
     features = open_features(GARMENT, settings.models)
     judged = evaluate(model, judge, features, tried, optimised=optimised, steps=steps, seed=seed)
     about = {"model": model.version, "seed": seed, "side": SIDE, "optimisation_steps": steps}
-    unasked = ("style_distance_optimised", "style_over_optimised")
-    why = {} if optimised else dict.fromkeys(unasked, "not asked for: --optimised 0")
+    unasked = () if optimised else ("style_distance_optimised", "style_over_optimised")
+    why = dict.fromkeys(unasked, "not asked for: --optimised 0")
     return Evaluation(judged.figures | about, judged.transfers), why
 
 
@@ -55,8 +55,8 @@ def _garments(settings: Settings, source: Path | None) -> Bytes:
         found = materials.garments(settings, _KEPT_SIDE)
         return found.rgba[found.held_out]
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = materials.imported(source, Path(folder), field="--garments", fewest=FEWEST)
-        return materials.garments(elsewhere, _KEPT_SIDE).rgba
+        elsewhere = materials.imported(source, Path(folder), field="--garments")
+        return materials.garments(elsewhere, _KEPT_SIDE, real=False).rgba
 
 
 def write_grid(transfers: list[Transfer], file: Path) -> None:
