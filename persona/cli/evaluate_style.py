@@ -1,5 +1,5 @@
 """`persona evaluate style`: a reference's style put on garments that were held out, beside colour transfer and the
-optimisation mode."""
+optimisation mode; and garments damaged and restored."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from persona.errors import BadInput
 from persona.gan.run import tile
 from persona.settings import Settings
 from persona.style.evaluate import Evaluation, Transfer, evaluate
+from persona.style.evaluate_restore import restore_figures
 from persona.style.features import GARMENT, open_features
 from persona.style.judge import StyleJudge
 from persona.style.model import StyleModel
@@ -27,6 +28,7 @@ from persona.style.pairs import SIDE, pairs_of
 SERVED = "style"  # the model folder that everything uses
 _KEPT_SIDE = 128  # pixels: of garments in the store, mostly
 ROWS = 12  # of the grid
+RESTORED = 200  # garments that are damaged at most, to be restored
 
 
 def measure(
@@ -40,13 +42,16 @@ def measure(
     """
     model = StyleModel.load(settings.models / SERVED)
     judge = StyleJudge(load_perceptual(settings).cpu())
-    tried = pairs_of(_garments(settings, source), load_paintings(settings, None), pairs, seed)
+    garments = _garments(settings, source)
+    tried = pairs_of(garments, load_paintings(settings, None), pairs, seed)
     features = open_features(GARMENT, settings.models)
     judged = evaluate(model, judge, features, tried, optimised=optimised, steps=steps, seed=seed)
+    restored = restore_figures(np.random.default_rng(seed).permutation(garments)[:RESTORED], seed=seed)
     about = {"model": model.version, "seed": seed, "side": SIDE, "optimisation_steps": steps}
     unasked = () if optimised else ("style_distance_optimised", "style_over_optimised")
     why = dict.fromkeys(unasked, "not asked for: --optimised 0")
-    return Evaluation(judged.figures | about, judged.transfers), why
+    why |= {key: "no garment is large enough to be damaged" for key, value in restored.items() if value is None}
+    return Evaluation(judged.figures | restored | about, judged.transfers), why
 
 
 def _garments(settings: Settings, source: Path | None) -> Bytes:
