@@ -39,7 +39,9 @@ class FeatureNet(nn.Module):
         self.name, self.version, self.strides = name, version, strides
         self.channels = tuple(each + 2 * _FILTERS for each in channels)
         self.stages = nn.ModuleList(stages).eval().requires_grad_(False)
-        self.bank = FilterBank(_FILTERS, (_KERNEL,), torch.Generator().manual_seed(0), stride=strides[0])
+        self.bank = FilterBank(
+            _FILTERS, (_KERNEL,), torch.Generator().manual_seed(0), scales=len(strides), stride=strides[0]
+        )
 
     def prepare(self, pictures: Tensor) -> Tensor:
         """As the network was trained to see them."""

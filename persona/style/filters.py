@@ -13,19 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SCALES = 4  # of the picture: whole, half, quarter, eighth
-
 
 class FilterBank(nn.Module):
     """Pictures (n, 3, h, w) to responses (n, 2 * filters, h', w'), positive and negative parts apart.
 
-    One feature map a scale and kernel size, whose stride is given in that scale's pixels. Half of the filters do not
-    see a mean colour. Kernels of one draw are the same everywhere.
+    One feature map a scale and kernel size; each scale is half of the one before, and the stride is in its own pixels.
+    Half of the filters do not see a mean colour. Kernels of one draw are the same everywhere.
     """
 
-    def __init__(self, filters: int, sizes: Sequence[int], draw: torch.Generator, *, stride: int = 1) -> None:
+    def __init__(
+        self, filters: int, sizes: Sequence[int], draw: torch.Generator, *, scales: int = 5, stride: int = 1
+    ) -> None:
         super().__init__()
-        self.stride, self.filters = stride, filters
+        self.scales, self.stride = scales, stride
         self.kernels = nn.ParameterList(
             nn.Parameter(_kernels(filters, size, draw), requires_grad=False) for size in sizes
         )
@@ -33,7 +33,7 @@ class FilterBank(nn.Module):
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Fine to coarse; pictures from 0 to 1, h and w at least 16."""
         found, x = [], pictures - 0.5
-        for scale in range(SCALES):
+        for scale in range(self.scales):
             x = F.avg_pool2d(x, 2) if scale else x
             for kernel in self.kernels:
                 reach = kernel.shape[-1] // 2

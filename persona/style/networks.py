@@ -15,7 +15,8 @@ from persona.style.statistics import adain, mean_std
 
 WIDTHS = (32, 64, 96, 128)  # of the decoder at each level, fine to coarse
 CODE = 96  # length of what modulates the levels
-FOLDS = 0.35  # least gain of a picture's own contrast: under a style of one colour folds still show
+FOLDS = 0.2  # least gain of a picture's own contrast: under a style of one colour folds still show
+_MOST = 10.0  # usual deviations that a feature counts for
 # opponent colours (Ohta, Kanade and Sakai 1980), orthonormal: what Reinhard's transfer wants, without logarithms
 _OPPONENT = ((0.5774, 0.5774, 0.5774), (0.7071, 0.0, -0.7071), (-0.4082, 0.8165, -0.4082))
 
@@ -38,10 +39,13 @@ def statistics_of(rgb: Tensor, levels: Sequence[Tensor], mask: Tensor | None) ->
 
 
 def between(own: Statistics, style: Statistics, strength: Tensor) -> Statistics:
-    """Statistics part of the way from a picture's own to a style's: strength (n, 1) from 0 to 1."""
+    """Statistics part of the way from a picture's own to a style's: strength (n, 1) from 0 to 1.
+
+    At least FOLDS of a picture's own deviation stays.
+    """
     return [
-        (torch.lerp(mean, to_mean, strength), torch.lerp(deviation, to_deviation, strength))
-        for (mean, deviation), (to_mean, to_deviation) in zip(own, style)
+        (torch.lerp(mean, to_mean, strength), torch.lerp(deviation, torch.maximum(to, FOLDS * deviation), strength))
+        for (mean, deviation), (to_mean, to) in zip(own, style)
     ]
 
 
@@ -68,11 +72,11 @@ class Level(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Adaptive instance normalisation on every level, the picture's own pixels included, then painting.
+    """Adaptive instance normalisation on every level, the picture's own pixels included, and painting from all of them.
 
-    The pixels, with the style's mean and deviation in opponent colours, are the base (Reinhard et al. 2001); the
-    levels, normalised likewise (Huang and Belongie 2017), say what is added to it. The statistics also modulate each
-    level (Perez et al. 2018). A fixed noise is there to grow texture from. channels, strides: the feature net's.
+    The pixels get the style's mean and deviation in opponent colours (Reinhard et al. 2001), the levels those of their
+    features (Huang and Belongie 2017); the statistics also modulate each level (Perez et al. 2018). A fixed noise is
+    there to grow texture from. channels, strides: the feature net's.
     """
 
     centre: Tensor
@@ -85,10 +89,9 @@ class Decoder(nn.Module):
         self.register_buffer("centre", torch.ones(dimensions))
         self.register_buffer("spread", torch.ones(dimensions))
         self.embed = nn.Sequential(nn.Linear(dimensions, CODE), nn.SiLU(), nn.Linear(CODE, CODE), nn.SiLU())
-        self.levels = nn.ModuleList(Level(c, w, b) for c, w, b in zip(channels, WIDTHS, coarser))
+        entering = (channels[0] + 3 * self.finest**2, *channels[1:])
+        self.levels = nn.ModuleList(Level(c, w, b) for c, w, b in zip(entering, WIDTHS, coarser))
         self.paint = nn.Conv2d(WIDTHS[0], 3 * self.finest**2, 3, padding=1)
-        nn.init.normal_(self.paint.weight, std=0.01)
-        nn.init.zeros_(self.paint.bias)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def standardise(self, statistics: Statistics) -> None:
@@ -111,21 +114,21 @@ class Decoder(nn.Module):
         """
         wanted = between(own, style, strength)
         code, x = self.embed(self.code(wanted)), None
-        usual = self.centre.split([c for each in (3, *self.channels) for c in (each, each)])
         for at in reversed(range(len(self.levels))):
-            mean, deviation = usual[2 * at + 2], usual[2 * at + 3]
-            normalised = adain(levels[at], own[at + 1], wanted[at + 1])
-            normalised = ((normalised - mean[:, None, None]) / deviation[:, None, None]).clamp(-5, 5)
-            x = self.levels[at](normalised, noise_like(normalised), x, code)
+            features = self._normalised(levels[at], own, wanted, at + 1)
+            if at == 0:
+                pixels = F.pixel_unshuffle(self._normalised(opponent(rgb), own, wanted, 0), self.finest)
+                features = torch.cat([pixels, features], 1)
+            x = self.levels[at](features, noise_like(features), x, code)
         assert x is not None
-        added = F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float()
-        return self.base(rgb, own[0], wanted[0]) + strength[:, :, None, None] * added
+        painted = from_opponent(F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float())
+        return rgb + strength[:, :, None, None] * (painted - rgb)
 
-    @staticmethod
-    def base(rgb: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
-        """The pixels with the wanted statistics; the contrast of light and dark keeps at least FOLDS of its own."""
-        deviation = torch.cat([torch.maximum(wanted[1][:, :1], FOLDS * own[1][:, :1]), wanted[1][:, 1:]], 1)
-        return from_opponent(adain(opponent(rgb), own, (wanted[0], deviation)))
+    def _normalised(self, features: Tensor, own: Statistics, wanted: Statistics, at: int) -> Tensor:
+        """With the wanted statistics, in units of what is usual."""
+        sizes = [c for each in (3, *self.channels) for c in (each, each)]
+        mean, deviation = (each[:, None, None] for each in self.centre.split(sizes)[2 * at : 2 * at + 2])
+        return ((adain(features, own[at], wanted[at]) - mean) / deviation).clamp(-_MOST, _MOST)
 
 
 def noise_like(features: Tensor) -> Tensor:
