@@ -209,7 +209,7 @@ def reader(steps: int, seconds: float | None, faces: Path | None, out: Path, see
 
 
 @train.command(example="persona train style --seconds 3600 --out runs/style")
-@click.option("--steps", type=click.IntRange(1, 10_000_000), default=5000, show_default=True, help="Batches of 8.")
+@click.option("--steps", type=click.IntRange(1, 10_000_000), default=3000, show_default=True, help="Batches of 8.")
 @click.option(
     "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
 )

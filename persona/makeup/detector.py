@@ -8,16 +8,8 @@ one costs no accuracy.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import os
-import platform
-import re
-import sys
-import tempfile
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -25,10 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.errors import OutOfDate
 from persona.makeup.face import POINTS, Box, Bytes, Face, LandmarkDetector
+from persona.mediapipe_models import broken, check_installed, open_solutions, quiet
 
-VERSION = "0.10.21"  # later ones bring no models, and 1.x reports usage to its maker
 MOST_FACES = 8
 SEEN = 640  # pixels of the longer side that are looked at for faces
 READ = 640  # pixels of a side that one face is read from
@@ -39,14 +30,8 @@ SAME = 0.4  # detections that overlap so much (of the smaller) are one face
 _MESH = {
     "static_image_mode": True, "max_num_faces": 4, "refine_landmarks": True, "min_detection_confidence": SURE,
 }  # fmt: skip
-REMEDY = "pip uninstall -y {owners} && pip install --no-deps opencv-python-headless"
 
 Boxes = NDArray[np.float64]  # (n, 5): left, top, right, bottom in pixels, score
-_open_lock = threading.Lock()
-_NOISE = re.compile(
-    rb"^(INFO: Created TensorFlow Lite|WARNING: All log messages before absl::Init|[IW]\d{4} .*calculator"
-    rb"|[IW]\d{4} .*(inference_feedback_manager|gl_context))"
-)
 
 
 class MediaPipeDetector:
@@ -64,7 +49,7 @@ class MediaPipeDetector:
 
     def detect(self, photo: Bytes) -> list[Face]:
         """Every face, largest first, in pixels of the photo; see LandmarkDetector."""
-        with self._lock, _quiet(not self._silent):
+        with self._lock, quiet(not self._silent):
             near, far, mesh = self._open()
             boxes = _find(photo, near, far)[: self.most_faces]
             faces = [face for face in (_read(photo, box, mesh) for box in boxes) if face is not None]
@@ -86,18 +71,16 @@ class MediaPipeDetector:
 
     def _open(self) -> tuple[Any, Any, Any]:
         if self._graphs is None:
-            solutions, opened = _solutions(), []
+            found, opened = open_solutions(), []
             try:
                 for near in (True, False):
                     kind = {"model_selection": 0 if near else 1, "min_detection_confidence": SURE}
-                    opened.append(solutions.face_detection.FaceDetection(**kind))
-                self._graphs = opened[0], opened[1], solutions.face_mesh.FaceMesh(**_MESH)
+                    opened.append(found.face_detection.FaceDetection(**kind))
+                self._graphs = opened[0], opened[1], found.face_mesh.FaceMesh(**_MESH)
             except (OSError, RuntimeError, ValueError) as error:
                 for graph in opened:
                     graph.close()
-                first = (str(error).strip().splitlines() or [""])[0][:200]
-                remedy = f"pip install --force-reinstall mediapipe=={VERSION}"
-                raise OutOfDate(f"mediapipe does not open its models ({first}): {remedy}") from error
+                raise broken(error) from error
         return self._graphs
 
 
@@ -127,48 +110,8 @@ def open_detector() -> LandmarkDetector:
     Raises OutOfDate where MediaPipe is not installed, saying what to install; warns where two distributions
     installed the same cv2.
     """
-    try:
-        found = importlib.metadata.version("mediapipe")
-    except importlib.metadata.PackageNotFoundError:
-        raise OutOfDate(how_to_install()) from None
-    if found != VERSION:
-        raise OutOfDate(f"mediapipe {found} brings no models along: pip install mediapipe=={VERSION}")
-    owners = importlib.metadata.packages_distributions().get("cv2", [])
-    if len(set(owners)) > 1:
-        warnings.warn(two_owners(sorted(set(owners))), stacklevel=2)
+    check_installed()
     return MediaPipeDetector()
-
-
-def how_to_install(python: tuple[int, ...] = sys.version_info[:2], machine: str | None = None) -> str:
-    """What to say to who has no MediaPipe, on this or another Python and machine."""
-    need, install = "reading a face from a photo needs mediapipe", "`pip install 'persona[face]'`"
-    machine = machine or f"{sys.platform} {platform.machine()}"
-    if python >= (3, 13):
-        here = f"Python {python[0]}.{python[1]}"
-        return f"{need}, which has no release for {here}: use Python 3.11 or 3.12, and there {install}"
-    if machine.startswith("linux") and not machine.endswith("x86_64"):
-        return f"{need}, which has no release for {machine}: use x86-64, macOS or Windows, and there {install}"
-    return f"{need}, which is not installed: {install}"
-
-
-def two_owners(owners: list[str]) -> str:
-    """What to say where several distributions wrote the same cv2."""
-    return (
-        f"cv2 was installed by {' and '.join(owners)}, each over the other; it breaks when one of them is updated or "
-        f"removed. Keep one: {REMEDY.format(owners=' '.join(owners))}"
-    )
-
-
-def _solutions() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of protobuf and matplotlib, about what mediapipe uses of them
-        try:
-            from mediapipe.python import solutions
-        except ImportError as error:
-            missing = isinstance(error, ModuleNotFoundError) and error.name == "mediapipe"
-            said = how_to_install() if missing else f"mediapipe does not start ({error}): {how_to_install()}"
-            raise OutOfDate(said) from error
-    return solutions
 
 
 def _find(photo: Bytes, near: Any, far: Any) -> Boxes:
@@ -262,24 +205,3 @@ def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def _digest(photo: Bytes) -> str:
     return hashlib.sha256(repr(photo.shape).encode() + np.ascontiguousarray(photo, np.uint8).tobytes()).hexdigest()
-
-
-@contextmanager
-def _quiet(on: bool) -> Iterator[None]:
-    """Leave out what MediaPipe's C++ says on stderr while it opens, which no setting of it turns off; what else is
-    written there meanwhile comes afterwards."""
-    if not on:
-        yield
-        return
-    with _open_lock, tempfile.TemporaryFile() as heard:
-        kept = os.dup(2)
-        os.dup2(heard.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            heard.seek(0)
-            for line in heard:
-                if not _NOISE.match(line):
-                    os.write(kept, line)
-            os.close(kept)

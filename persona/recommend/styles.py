@@ -42,7 +42,7 @@ from persona.style.model import StyleModel, blend
 from persona.style.picture import Floats, changed, check, opaque
 from persona.style.tile import tile_of
 
-MOST_PIXELS = 12_500_000  # of a photo: a phone's, of whose pixels half a gigabyte is made while it is worked on
+MOST_PIXELS = 12_500_000  # of a photo: a phone's; while it is worked on, it takes some 1.1 GB
 AT_ONCE = 1  # pictures that are worked on at the same time, for the same reason; one takes all cores anyway
 STYLE, VISUAL = "style", "visual-64"  # model folders
 MADE = Label("trainedAlgorithmicMedia", LABEL)

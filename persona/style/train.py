@@ -30,14 +30,14 @@ class Plan:
     batch that is shown its own style. decay: of the averaged weights, which are those that ship.
     """
 
-    steps: int = 5000
+    steps: int = 3000
     batch: int = 8
     rate: float = 2e-3
     content: float = 0.3
     style: float = 5.0
     identity: float = 5.0
     adversarial: float = 0.1
-    patches_from: int = 2500
+    patches_from: int = 1800
     own: float = 0.125
     decay: float = 0.998
     seed: int = 0

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import threading
 
 import cv2
 import numpy as np
 import pytest
 
+from persona import mediapipe_models
 from persona.errors import OutOfDate
-from persona.makeup import detector as module
 from persona.makeup.chart import draw_chart
-from persona.makeup.detector import KnownLandmarks, MediaPipeDetector, how_to_install, open_detector
+from persona.makeup.detector import KnownLandmarks, MediaPipeDetector, open_detector
 from persona.makeup.face import POINTS, Face, LandmarkDetector
+from persona.mediapipe_models import how_to_install
 
 CHART = draw_chart("oval", 5, 512)
 PAIR = np.concatenate([CHART.picture, cv2.resize(draw_chart("round", 8, 512).picture, (256, 512))], 1)
@@ -111,8 +113,8 @@ def test_it_says_nothing_on_stderr(detector: LandmarkDetector, capfd: pytest.Cap
 
 
 def test_what_others_say_while_it_opens_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    with module._quiet(True):
-        module.os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nworker 3 died\n")
+    with mediapipe_models.quiet(True):
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nworker 3 died\n")
     assert capfd.readouterr().err == "worker 3 died\n"
 
 
@@ -137,13 +139,13 @@ def test_without_mediapipe_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(module.importlib.metadata, "version", missing)
+    monkeypatch.setattr(mediapipe_models.importlib.metadata, "version", missing)
     with pytest.raises(OutOfDate, match="needs mediapipe"):
         open_detector()
 
 
 def test_another_release_brings_no_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.metadata, "version", lambda name: "0.10.33")
+    monkeypatch.setattr(mediapipe_models.importlib.metadata, "version", lambda name: "0.10.33")
     with pytest.raises(OutOfDate, match=r"mediapipe==0\.10\.21"):
         open_detector()
 
@@ -164,7 +166,7 @@ def test_where_there_is_no_wheel_that_is_said(python: tuple[int, int], machine: 
 
 def test_two_owners_of_cv2_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     owners = {"cv2": ["opencv-python-headless", "opencv-contrib-python"]}
-    monkeypatch.setattr(module.importlib.metadata, "version", lambda name: module.VERSION)
-    monkeypatch.setattr(module.importlib.metadata, "packages_distributions", lambda: owners)
+    monkeypatch.setattr(mediapipe_models.importlib.metadata, "version", lambda name: mediapipe_models.VERSION)
+    monkeypatch.setattr(mediapipe_models.importlib.metadata, "packages_distributions", lambda: owners)
     with pytest.warns(UserWarning, match="pip uninstall -y opencv-contrib-python opencv-python-headless"):
         open_detector()
