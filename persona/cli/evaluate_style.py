@@ -1,5 +1,5 @@
 """`persona evaluate style`: a reference's style put on garments that were held out, beside colour transfer and the
-optimisation mode."""
+optimisation mode; and garments damaged and restored."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from persona.errors import BadInput
 from persona.gan.run import tile
 from persona.settings import Settings
 from persona.style.evaluate import Evaluation, Transfer, evaluate
+from persona.style.evaluate_restore import restore_figures
 from persona.style.features import GARMENT, open_features
 from persona.style.judge import StyleJudge
 from persona.style.model import StyleModel
 from persona.style.optimise import STEPS
-from persona.style.pairs import FEWEST, SIDE, pairs_of
+from persona.style.pairs import SIDE, pairs_of
 
 SERVED = "style"  # the model folder that everything uses
 _KEPT_SIDE = 128  # pixels: of garments in the store, mostly
 ROWS = 12  # of the grid
+RESTORED = 200  # garments that are damaged at most, to be restored
 
 
 def measure(
@@ -40,13 +42,16 @@ def measure(
     """
     model = StyleModel.load(settings.models / SERVED)
     judge = StyleJudge(load_perceptual(settings).cpu())
-    tried = pairs_of(_garments(settings, source), load_paintings(settings, None), pairs, seed)
+    garments = _garments(settings, source)
+    tried = pairs_of(garments, load_paintings(settings, None), pairs, seed)
     features = open_features(GARMENT, settings.models)
     judged = evaluate(model, judge, features, tried, optimised=optimised, steps=steps, seed=seed)
+    restored = restore_figures(np.random.default_rng(seed).permutation(garments)[:RESTORED], seed=seed)
     about = {"model": model.version, "seed": seed, "side": SIDE, "optimisation_steps": steps}
-    unasked = ("style_distance_optimised", "style_over_optimised")
-    why = {} if optimised else dict.fromkeys(unasked, "not asked for: --optimised 0")
-    return Evaluation(judged.figures | about, judged.transfers), why
+    unasked = () if optimised else ("style_distance_optimised", "style_over_optimised")
+    why = dict.fromkeys(unasked, "not asked for: --optimised 0")
+    why |= {key: "no garment is large enough to be damaged" for key, value in restored.items() if value is None}
+    return Evaluation(judged.figures | restored | about, judged.transfers), why
 
 
 def _garments(settings: Settings, source: Path | None) -> Bytes:
@@ -55,8 +60,8 @@ def _garments(settings: Settings, source: Path | None) -> Bytes:
         found = materials.garments(settings, _KEPT_SIDE)
         return found.rgba[found.held_out]
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = materials.imported(source, Path(folder), field="--garments", fewest=FEWEST)
-        return materials.garments(elsewhere, _KEPT_SIDE).rgba
+        elsewhere = materials.imported(source, Path(folder), field="--garments")
+        return materials.garments(elsewhere, _KEPT_SIDE, real=False).rgba
 
 
 def write_grid(transfers: list[Transfer], file: Path) -> None:

@@ -390,8 +390,8 @@ def evaluate_style(
     """Put styles on garments that were held out, and have another network judge style and content; minutes.
 
     Styles are other garments, prints and paintings. Beside it stand colour transfer, the optimisation mode and what
-    chance would give. Takes the held-out part of the store's photographed garments, or those of --garments, whose
-    figures are printed and not kept.
+    chance would give. Garments are damaged and restored too, beside OpenCV's inpainting. Takes the held-out part of the
+    store's photographed garments, or those of --garments, whose figures are printed and not kept.
     """
     from persona.cli.evaluate_style import measure, write_grid
     from persona.cli.gan_report import check_grid

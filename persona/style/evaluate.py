@@ -83,7 +83,8 @@ def evaluate(
     figures |= _strength(model, judge, tried) | _keeping(model, tried)
     figures |= _together(model, judge, pairs) | _recognised(styles)
     figures["alpha_changed"] = sum(_changed(t) for t in transfers) + sum(_outside(model, pair) for pair in tried)
-    return Evaluation(figures | {"pairs": len(held), "optimised_pairs": min(optimised, len(pairs))}, transfers)
+    figures |= {"pairs": len(held), "optimised_pairs": sum("style_over_optimised" in row for row in held)}
+    return Evaluation(figures, transfers)
 
 
 def _transfers(

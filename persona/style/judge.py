@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from persona.catalog.perceptual import Perceptual
 from persona.catalog.pictures import Bytes
-from persona.style.picture import Floats, check, view_of
+from persona.style.picture import Floats, check, extended, view_of
 from persona.style.statistics import mean_std, resized
 
 Style = tuple[tuple[Tensor, Tensor], ...]  # mean and deviation (1, c) of each level
 
+_LEAST_SIDE = 64  # pixels: what is smaller is filled up to it, so that something is left at the deepest level
 _DEEP = 3  # the level whose features are content: after fire9
 
 
@@ -47,7 +49,10 @@ class StyleJudge:
     def look(self, rgba: Bytes, region: Floats | None = None) -> Seen:
         """A premultiplied picture (h, w, 4) and the region (h, w) that counts; raises BadInput as `picture.check`."""
         view = view_of(rgba, check(rgba, region, "picture"))
-        return Seen(tuple(self.perceptual.maps(view.rgb)), view.mask)
+        down, across = (max(0, _LEAST_SIDE - length) for length in view.mask.shape[2:])
+        mask = F.pad(view.mask, (0, across, 0, down))
+        rgb = extended(F.pad(view.rgb, (0, across, 0, down), mode="replicate"), mask) if down or across else view.rgb
+        return Seen(tuple(self.perceptual.maps(rgb)), mask)
 
     def style(self, rgba: Bytes, region: Floats | None = None) -> Style:
         """The style alone, which is small enough to keep of many pictures; otherwise as `look`."""
@@ -86,7 +91,7 @@ def feature_distance(one: Seen, other: Seen) -> float:
     learnt weights of channels: every channel counts alike."""
     total = 0.0
     for number, (mine, its) in enumerate(zip(one.levels, other.levels)):
-        difference = torch.nn.functional.normalize(mine, dim=1) - torch.nn.functional.normalize(its, dim=1)
+        difference = F.normalize(mine, dim=1) - F.normalize(its, dim=1)
         total += float((difference.square().sum(1, keepdim=True) * _weight(one, number)).sum())
     return total
 
