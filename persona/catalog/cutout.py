@@ -46,13 +46,24 @@ def cut_out(photo: Bytes, side: int = PICTURE_SIDE) -> Cutout:
         coverage = float(alpha.mean())
         failed = "the picture is transparent" if coverage < 0.005 else None
     else:
-        mask = _grabcut(np.ascontiguousarray(photo[..., :3]))
-        coverage = float(mask.mean())
-        failed = _judge(coverage)
-        alpha = _soften(mask)
+        alpha, coverage, failed = _found(photo)
     if failed:
         alpha = np.ones(photo.shape[:2], np.float32)
-    return Cutout(_centre(photo[..., :3], alpha, side), coverage, failed)
+    return Cutout(centred(photo[..., :3], alpha, side), coverage, failed)
+
+
+def garment_region(photo: Bytes) -> tuple[NDArray[np.float32], str | None]:
+    """Where a garment is in its photo (h, w, 3): float32 (h, w) from 0 to 1; why that cannot be trusted, or None."""
+    alpha, _, failed = _found(_shrink(photo))
+    large = cv2.resize(alpha, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32), failed
+
+
+def _found(photo: Bytes) -> tuple[NDArray[np.float32], float, str | None]:
+    """Alpha of the garment in a small photo, how much of it that is, and why the cut cannot be trusted."""
+    mask = _grabcut(np.ascontiguousarray(photo[..., :3]))
+    coverage = float(mask.mean())
+    return _soften(mask), coverage, _judge(coverage)
 
 
 def _shrink(photo: Bytes) -> Bytes:
@@ -105,7 +116,8 @@ def _soften(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(np.clip((blurred - 0.35) / 0.5, 0, 1), np.float32)
 
 
-def _centre(rgb: Bytes, alpha: NDArray[np.float32], side: int) -> Bytes:
+def centred(rgb: Bytes, alpha: NDArray[np.float32], side: int = PICTURE_SIDE) -> Bytes:
+    """What alpha (h, w), from 0 to 1, shows of straight colours (h, w, 3), premultiplied in the middle of a square."""
     rows, columns = np.flatnonzero(alpha.max(1) > 0.5), np.flatnonzero(alpha.max(0) > 0.5)
     if rows.size == 0 or columns.size == 0:
         rows, columns = np.arange(alpha.shape[0]), np.arange(alpha.shape[1])

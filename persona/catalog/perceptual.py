@@ -14,6 +14,7 @@ from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 SIDE = 128  # pixels: what the network is shown, whatever the picture's size
 GREY = 0.5  # behind the garment: neither white nor black garments vanish
 _LEVELS = (4, 7, 12)  # after fire3, fire5 and fire9
+_MAPPED = (1, *_LEVELS)  # after conv1 and its ReLU too
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
 
 
@@ -49,11 +50,25 @@ class Perceptual(nn.Module):
         flat = shares[:, :3] + (1 - shares[:, 3:]) * GREY
         if rgba.shape[1:3] != (self.side, self.side):
             flat = F.interpolate(flat, (self.side, self.side), mode="bilinear", antialias=True).clamp(0, 1)
+        return self._normalised(flat)
+
+    def _normalised(self, flat: Tensor) -> Tensor:
+        """sRGB (n, 3, h, w) from 0 to 1 as the weights were trained to see it."""
         flat = flat.contiguous(memory_format=torch.channels_last)
         if self.caffe:
             return flat.flip(1) * 255 - flat.new_tensor(_CAFFE_MEAN)[:, None, None]
         mean, deviation = flat.new_tensor((0.485, 0.456, 0.406)), flat.new_tensor((0.229, 0.224, 0.225))
         return (flat - mean[:, None, None]) / deviation[:, None, None]
+
+    def maps(self, rgb: Tensor) -> list[Tensor]:
+        """Opaque sRGB (n, 3, h, w) from 0 to 1, of any size, to feature maps: after conv1, fire3, fire5 and fire9, of
+        64, 128, 256 and 512 channels at a half, a quarter, an eighth and a sixteenth of the size, or a place less."""
+        x, found = self._normalised(rgb), []
+        for number, layer in enumerate(self.features):
+            x = layer(x)
+            if number in _MAPPED:
+                found.append(x)
+        return found
 
     @torch.no_grad()
     def forward(self, rgba: NDArray[np.uint8], batch: int = 16) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

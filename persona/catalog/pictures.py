@@ -106,6 +106,11 @@ def premultiply(rgba: Bytes) -> Bytes:
     return np.concatenate([(colour * alpha * 2 + 255) // 510, alpha], -1).astype(np.uint8)
 
 
+def on_white(rgba: Bytes) -> Bytes:
+    """A premultiplied picture (..., 4) over white, uint8 (..., 3)."""
+    return rgba[..., :3] + (255 - rgba[..., 3:])
+
+
 def decode_photo(
     content: bytes,
     *,

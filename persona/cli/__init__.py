@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import bench, data, exporting, makeup, models, service
+from persona.cli import bench, data, exporting, makeup, models, service, style
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -24,6 +24,7 @@ def main() -> None:
 for command in (
     *service.COMMANDS,
     *makeup.COMMANDS,
+    *style.COMMANDS,
     *data.COMMANDS,
     *models.COMMANDS,
     *exporting.COMMANDS,

@@ -68,6 +68,22 @@ def makeup(as_json: bool, record: bool) -> None:
     publish("persona bench makeup", values, unread, as_json=as_json, record=record)
 
 
+@bench.command(example="persona bench style --json")
+@AS_JSON
+@RECORD
+def style(as_json: bool, record: bool) -> None:
+    """Time to put a style on a picture of 256 and of 512 pixels, in how much memory, and pictures a second on a GPU."""
+    from persona.cli.threads import set_threads
+    from persona.settings import load_settings
+    from persona.style.bench import bench_style
+
+    settings = load_settings()
+    set_threads(settings)
+    values = bench_style(settings.models / "style")
+    why = {} if "gpu_pictures_per_s" in values else {"gpu_pictures_per_s": "no GPU here"}
+    publish("persona bench style", values, why, as_json=as_json, record=record)
+
+
 @bench.command("import", example="persona bench import --json")
 @click.argument("source", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--pictures", type=click.IntRange(8, 10_000), default=120, show_default=True, help="How many to import.")

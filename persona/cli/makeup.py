@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from persona.cli.command import Group
 from persona.cli.output import print_json, print_table
-from persona.errors import BadInput, OutOfDate
+from persona.cli.photos import JSON, OUT, PHOTO, format_of, opened_store, settings_for_one
+from persona.errors import BadInput
 
 if TYPE_CHECKING:
     from persona.makeup.analysis import FaceAnalysis
     from persona.recommend.makeup import MadeUpPhoto, MakeupStudio
-    from persona.store import Store
 
-PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
-OUT = click.Path(dir_okay=False, path_type=Path)
-FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
-JSON = click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
 FACE = click.option("--face", type=click.IntRange(1, 32), help="Which of several faces, counted from the left.")
 STRENGTH = click.option(
     "--strength", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="0: as it is; 1: all of the look."
@@ -63,7 +58,7 @@ def apply(
 
     named = _look(look)
     asked = {"photo": photo.read_bytes(), "photo_rights": "own", "strength": strength, "regions": _shares(regions)}
-    request = requested(ApplyRequest, **asked, **named, **said, face=face, format=_format(out))
+    request = requested(ApplyRequest, **asked, **named, **said, face=face, format=format_of(out))
     _write(studio().apply(request), out, as_json)
 
 
@@ -87,7 +82,7 @@ def transfer(
     photos = {"photo": photo.read_bytes(), "reference": reference.read_bytes()}
     rights = {"photo_rights": "own", "reference_rights": "consented"}
     asked = {"strength": strength, "regions": _shares(regions), "face": face, "reference_face": reference_face}
-    request = requested(TransferRequest, **photos, **rights, **asked, format=_format(out))
+    request = requested(TransferRequest, **photos, **rights, **asked, format=format_of(out))
     _write(studio().transfer(request), out, as_json)
 
 
@@ -154,34 +149,10 @@ def studio(stored: bool = False) -> MakeupStudio:
 
     stored: something of that store is asked for. Else one that is not there yet is done without.
     """
-    from persona.cli.threads import set_threads
     from persona.recommend.makeup import MakeupStudio, open_models
-    from persona.settings import load_settings
-    from persona.store import Store
 
-    settings = load_settings()
-    set_threads(settings, default=1)
-    try:
-        store = Store.open(settings.url)
-    except OutOfDate:
-        if stored:
-            raise
-        store = _empty_store()
-    return MakeupStudio(store, open_models(settings))
-
-
-def _empty_store() -> Store:
-    """A store of nothing, for as long as the command runs."""
-    from persona.store import Store, migrate
-
-    folder = TemporaryDirectory(prefix="persona-")
-    url = f"sqlite:///{folder.name}/persona.db"
-    migrate.upgrade(url)
-    store = Store.open(url)
-    context = click.get_current_context()
-    context.call_on_close(folder.cleanup)
-    context.call_on_close(store.close)
-    return store
+    settings = settings_for_one()
+    return MakeupStudio(opened_store(settings, needed=stored), open_models(settings))
 
 
 def _look(said: str) -> dict[str, Any]:
@@ -215,16 +186,10 @@ def _shares(said: tuple[str, ...]) -> dict[str, float]:
     return shares
 
 
-def _format(out: Path) -> str:
-    if out.suffix.lower() not in FORMATS:
-        raise BadInput("--out", f"{out}: end it with one of {', '.join(FORMATS)}")
-    return FORMATS[out.suffix.lower()]
-
-
 def _write(made: MadeUpPhoto, out: Path, as_json: bool) -> None:
     from persona.catalog.pictures import write_whole
 
-    write_whole(out, made.file(_format(out)))  # type: ignore[arg-type]
+    write_whole(out, made.file(format_of(out)))
     strengths = made.done.strengths
     rows = [(p.region, p.hex, p.finish, p.placement, strengths.get(p.region, 0.0)) for p in made.done.look.products]
     print_table(("region", "colour", "finish", "placement", "strength"), rows)

@@ -208,6 +208,37 @@ def reader(steps: int, seconds: float | None, faces: Path | None, out: Path, see
     print_values(run(settings, out, Plan(steps=steps, seed=settings.seed), faces, seconds), {})
 
 
+@train.command(example="persona train style --seconds 3600 --out runs/style")
+@click.option("--steps", type=click.IntRange(1, 10_000_000), default=3000, show_default=True, help="Batches of 8.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
+)
+@click.option(
+    "--paintings", type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of pictures to learn as styles too; left out, art/ of PERSONA_DATASETS.",
+)  # fmt: skip
+@click.option(
+    "--features", type=click.Choice(["visual-64", "squeezenet1_1", "vgg16"]), default="visual-64", show_default=True,
+    help="The frozen feature net; the last two are downloaded by torchvision.",
+)  # fmt: skip
+@_out("style")
+@SEED
+def style(
+    steps: int, seconds: float | None, paintings: Path | None, features: str, out: Path, seed: int | None
+) -> None:
+    """Train the network that puts a style on a picture; two hours on one core, minutes on a GPU.
+
+    It learns from the store's photographed garments, from prints that it draws itself, and from paintings.
+    """
+    from persona.cli.output import print_values
+    from persona.cli.train_style import run
+    from persona.settings import load_settings
+    from persona.style.train import Plan
+
+    settings = load_settings(seed=seed)
+    print_values(run(settings, out, Plan(steps=steps, seed=settings.seed), paintings, features, seconds), {})
+
+
 @click.group(cls=Group)
 def evaluate() -> None:
     """Measure how good the models are, on data that they were not trained on."""
@@ -339,6 +370,40 @@ def evaluate_makeup(faces: Path | None, looks: int, as_json: bool, record: bool)
     if record:
         keep(settings.models / READER, values)
     publish("persona evaluate makeup", values, why, as_json=as_json, record=record)
+
+
+@evaluate.command("style", example="persona evaluate style --json")
+@click.option(
+    "--garments", type=click.Path(exists=True, path_type=Path), help="Zip of garments to judge by, like an import."
+)
+@click.option("--pairs", type=click.IntRange(4, 2000), default=96, show_default=True, help="Garments given a style.")
+@click.option(
+    "--optimised", type=click.IntRange(0, 2000), default=16, show_default=True,
+    help="Of them, how many the optimisation mode is tried on too; some 20 seconds each.",
+)  # fmt: skip
+@click.option("--grid", type=click.Path(path_type=Path), help="Picture to write: pairs and results, for the eye.")
+@AS_JSON
+@RECORD
+def evaluate_style(
+    garments: Path | None, pairs: int, optimised: int, grid: Path | None, as_json: bool, record: bool
+) -> None:
+    """Put styles on garments that were held out, and have another network judge style and content; minutes.
+
+    Styles are other garments, prints and paintings. Beside it stand colour transfer, the optimisation mode and what
+    chance would give. Takes the held-out part of the store's photographed garments, or those of --garments, whose
+    figures are printed and not kept.
+    """
+    from persona.cli.evaluate_style import measure, write_grid
+    from persona.cli.gan_report import check_grid
+    from persona.settings import load_settings
+
+    if grid:
+        check_grid(grid)
+    judged, why = measure(load_settings(), garments, pairs=pairs, optimised=optimised)
+    if grid:
+        write_grid(judged.transfers, grid)
+    record = record and garments is None
+    publish("persona evaluate style", judged.figures, why, as_json=as_json, record=record)
 
 
 COMMANDS: tuple[click.Command, ...] = (train, evaluate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from persona import checkpoint
 from persona.errors import BadInput
-from persona.interrupt import asked_to_stop
+from persona.interrupt import saved
 from persona.makeup.detector import open_detector
 from persona.makeup.face import LandmarkDetector
 from persona.makeup.portraits import Portrait, balanced, held_out_people, load_portraits
@@ -112,23 +111,9 @@ def _people(seen: list[Portrait]) -> list[str]:
 def _steps(trainer: Trainer, seen: list[Portrait], out: Path, seconds: float | None) -> Iterator[State]:
     """Train, saving every so often and at the end, however it comes."""
     out.mkdir(parents=True, exist_ok=True)
-    began = saved = time.monotonic()
 
     def keep() -> None:
         about = {"plan": asdict(trainer.plan), "people": _people(seen)}
         checkpoint.write(about | trainer.state(), out / checkpoint.NAME)
 
-    first = trainer.steps
-    with asked_to_stop() as stop:
-        for state in trainer.run():
-            yield state
-            if stop.is_set():
-                keep()
-                raise KeyboardInterrupt
-            if time.monotonic() - saved > SAVE_SECONDS:
-                keep()
-                saved = time.monotonic()
-            if seconds is not None and time.monotonic() - began > seconds:
-                break
-    if trainer.steps > first:
-        keep()
+    yield from saved(trainer.run(), keep, seconds)

@@ -111,10 +111,7 @@ def requested(kind: type[Request], **asked: Any) -> Request:
 
 def opened() -> Recommender:
     """The service on the store that the settings name, for one request."""
-    from persona.cli.threads import set_threads
+    from persona.cli.photos import settings_for_one
     from persona.recommend import Recommender
-    from persona.settings import load_settings
 
-    settings = load_settings()
-    set_threads(settings, default=1)
-    return Recommender.open(settings)
+    return Recommender.open(settings_for_one())

@@ -19,10 +19,17 @@ def open_photo(
     Raises BadInput with this field and a code: no_photo, too_many_bytes, not_a_picture, too_many_pixels, animated or
     broken. Size in bytes and in pixels is checked before anything is decoded.
     """
+    photo = open_picture(content, max_bytes=max_bytes, max_pixels=max_pixels, field=field)
+    return photo if photo.shape[2] == 3 else _on_white(photo)
+
+
+def open_picture(
+    content: bytes, *, max_bytes: int = MOST_BYTES, max_pixels: int = MOST_PIXELS, field: str = "picture"
+) -> Bytes:
+    """The same with its transparency, where it has any: uint8 (h, w, 3), or (h, w, 4) with straight alpha."""
     if len(content) > max_bytes:
         raise BadInput(field, f"has more than {max_bytes / 1e6:g} MB: send a smaller one", "too_many_bytes")
-    photo = decode_photo(content, max_pixels=max_pixels, stills_only=True, field=field)
-    return photo if photo.shape[2] == 3 else _on_white(photo)
+    return decode_photo(content, max_pixels=max_pixels, stills_only=True, field=field)
 
 
 def _on_white(rgba: Bytes) -> Bytes:

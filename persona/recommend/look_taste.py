@@ -129,10 +129,14 @@ class LookTaste:
         if profile is None:
             return None
         for number, event in enumerate(history or ()):
-            if event.item_id is not None and event.item_id not in looks.index and event.item_id not in garments.index:
+            if event.item_id is not None and not self._exists(event.item_id, looks, garments):
                 raise BadInput(f"history.{number}.item_id", f"there is no item {event.item_id!r}; leave the event out")
         stated = profile.as_profile("inline")
         return self._of(stated, [event.as_event("inline", n) for n, event in enumerate(history or ())], looks, garments)
+
+    def _exists(self, item_id: str, looks: ItemTable, garments: ItemTable) -> bool:
+        """Whether there is such a look or garment, or a style: what is done with styles says nothing of looks."""
+        return item_id in looks.index or item_id in garments.index or item_id in {s.id for s in self._store.styles()}
 
     def _of(self, profile: Profile, events: Sequence[Event], looks: ItemTable, garments: ItemTable) -> _Known:
         worn = history_of(events, garments)

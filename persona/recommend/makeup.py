@@ -52,7 +52,8 @@ from persona.recommend.makeup_types import (
     TransferRequest,
 )
 from persona.recommend.memo import Memo
-from persona.recommend.provenance import Format, Label, SourceType, encode, media_type, read_label
+from persona.recommend.photos import AT_ONCE, MOST_PIXELS, LabelledPicture, check_photo_consent, check_rights
+from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.seeds import derive
 from persona.settings import Settings
 from persona.store import Store
@@ -60,27 +61,16 @@ from persona.store.records import Profile, Traits
 from persona.taste.model import TasteModel
 from persona.taste.table import DIMENSIONS, ItemTable
 
-MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
-AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
 USUAL_SHAPE: Shape = "oval"
 READER, TASTE, GENERATOR = "look-reader", "taste-look", "look-gan"  # model folders
 KEPT_CHARTS = 512  # of some 20 KB
 
 
 @dataclass(frozen=True)
-class MadeUpPhoto:
-    """A result: before and after, uint8 (h, w, 3), and what was done. It is the caller's: nothing of it is kept."""
+class MadeUpPhoto(LabelledPicture):
+    """A photo made up, and what was done."""
 
-    before: Bytes = field(repr=False)
-    after: Bytes = field(repr=False)
     done: MadeUp
-    label: Label
-    signer: Signer | None
-
-    def file(self, format: Format) -> bytes:
-        """The result's file, labelled, and signed where there is a signer. Raises OutOfDate where that fails."""
-        content = encode(self.after, format, self.label)
-        return self.signer.sign(content, media_type(format), self.label) if self.signer else content
 
 
 @dataclass(frozen=True)
@@ -253,8 +243,8 @@ class MakeupStudio:
     def _read(self, request: AdviseRequest, traits: Traits) -> tuple[FaceAnalysis, FoundFace | None]:
         if request.photo is None:
             return analyse(None, None, traits), None
-        if request.photo_rights is None:
-            raise BadInput("photo_rights", "is missing: state that the photo is yours to use like this", "no_consent")
+        check_rights(request.photo_rights)
+        assert request.photo_rights is not None
         asked = AnalyzeRequest(
             photo=request.photo, photo_rights=request.photo_rights, user_id=request.user_id, face=request.face
         )
@@ -271,7 +261,7 @@ class MakeupStudio:
     @contextmanager
     def _opened(self, request: PhotoRequest) -> Iterator[_Opened]:
         """The photo of a request with its face, for as long as it is worked on."""
-        self._check_consent(request.user_id)
+        check_photo_consent(self._store, request.user_id)
         with self._places:
             yield self._open(request.photo, request.face, "photo", "face")
 
@@ -311,12 +301,7 @@ class MakeupStudio:
             face=opened.found,
             **more,
         )
-        return MadeUpPhoto(opened.photo, painted, done, label, self._models.signer)
-
-    def _check_consent(self, user_id: str | None) -> None:
-        if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):
-            message = f"user {user_id!r} has not allowed the use of photos: put the consent `photos` first"
-            raise BadInput("user_id", message, "no_consent")
+        return MadeUpPhoto(opened.photo, painted, label, self._models.signer, done)
 
 
 def _products(content: bytes) -> ProductTable:

@@ -4,45 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from persona.errors import BadInput
 from persona.makeup.advice import Scheme
 from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, Undertone
 from persona.makeup.face import Box
 from persona.makeup.look import Look, Region, Share
+from persona.recommend.photo_types import Chosen, OwnPhoto, Photo, ReferenceRights, Upload, UserId
 from persona.recommend.provenance import WORDS, Format
 from persona.recommend.types import MOST_EVENTS, InlineEvent, InlineProfile, Seed
 from persona.store.records import Identifier, Occasion, Record, Season, Sha256, Traits
 
-MOST_FACES = 32  # that one may be chosen from
 MOST_SCHEMES = 10
-FILES = "files"  # in a validation's context: the files that came with a form, by field
 _LIPS: dict[str, Any] = {"region": "lips", "lab": "#9e1b32", "opacity": 0.8, "finish": "satin"}
 RED_LIPS: dict[str, Any] = {"title": "Red lips", "products": [_LIPS]}
 
 
-def _file(value: Any, info: ValidationInfo) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    files = (info.context or {}).get(FILES, {})
-    if not isinstance(value, str) or value not in files:
-        raise ValueError("is no file: send it as a part with a file name")
-    return bytes(files[value])
-
-
-Upload = Annotated[bytes, PlainValidator(_file), WithJsonSchema({"type": "string", "format": "binary"})]
-"""A file's bytes. In JSON it is the name of a file that came along."""
-
-Photo = Annotated[Upload, Field(description="the photo's file: JPEG, PNG, WebP, ...; a still picture")]
-OwnPhoto = Annotated[Literal["own"], Field(description="states that the photo is the sender's, to be used like this")]
 Regions = Annotated[
     dict[Region, Share],
     Field(description="strength of single regions, times `strength`; left out: 1", examples=[{"lips": 0.5}]),
 ]
 Strength = Annotated[float, Field(ge=0, le=1, description="0: the photo as it is; 1: all of the look")]
-Chosen = Annotated[int, Field(ge=1, le=MOST_FACES, description="which of several faces, counted from the left")]
-UserId = Annotated[Identifier, Field(description="a stored user, who allows `photos`; null: nobody's, by statement")]
 
 
 class Stated(Record):
@@ -106,9 +89,7 @@ class TransferRequest(PhotoRequest, Painting):
     """Ask for the look of another photo, read relative to that person's own skin and lips."""
 
     reference: Photo = Field(repr=False)
-    reference_rights: Literal["own", "consented"] = Field(
-        description="states that the reference is the sender's own, or that who is on it agreed to this use"
-    )
+    reference_rights: ReferenceRights
     reference_face: Chosen | None = None
 
 

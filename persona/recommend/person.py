@@ -67,11 +67,14 @@ def inline_person(request: RecommendationRequest) -> Person:
     return Person(None, profile, sorted(events, key=lambda event: event.at), 0, True)
 
 
-def check_known(request: RecommendationRequest, items: Container[str], generations: Container[str]) -> None:
-    """Raise BadInput, naming its place, for the first event of an inline history on something that does not exist."""
+def check_known(request: RecommendationRequest, items: Sequence[Container[str]], generations: Container[str]) -> None:
+    """Raise BadInput, naming its place, for the first event of an inline history on something that does not exist.
+
+    items: an item is in one of them.
+    """
     for number, event in enumerate(request.history or ()):
         item, generation = event.item_id, event.generation_id
-        if item is not None and item not in items:
+        if item is not None and not any(item in some for some in items):
             raise BadInput(f"history.{number}.item_id", f"the catalogue has no item {item!r}; leave the event out")
         if generation is not None and generation not in generations:
             field, remedy = f"history.{number}.generation_id", "leave the event out"

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
+from persona.catalog.pictures import on_white, unpremultiply
+
 Format = Literal["png", "webp", "jpeg"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SourceType = Literal[
@@ -56,7 +58,7 @@ class Label:
         """The label of a picture made from one that bore another: it keeps the one that owes more to a model."""
         if earlier is None or SOURCE_TYPES.index(earlier.source) <= SOURCE_TYPES.index(self.source):
             return self
-        return Label(earlier.source)
+        return Label(earlier.source, self.words)
 
 
 def media_type(format: Format) -> str:
@@ -65,8 +67,11 @@ def media_type(format: Format) -> str:
 
 
 def encode(picture: NDArray[np.uint8], format: Format, label: Label) -> bytes:
-    """A picture's file, uint8 (h, w, 3), with its label and nothing else about it. PNG and WebP lose no pixel."""
-    image, file = Image.fromarray(picture), io.BytesIO()
+    """A picture's file, uint8 (h, w, 3), or (h, w, 4) premultiplied, with its label and nothing else about it.
+
+    PNG and WebP lose no pixel; JPEG, which knows no transparency, shows it on white.
+    """
+    image, file = Image.fromarray(_straight(picture, format)), io.BytesIO()
     tool = f"persona {version('persona')}"
     xmp = _XMP.format(source=quoteattr(label.uri), tool=quoteattr(tool), words=label.words).encode()
     exif = Image.Exif()
@@ -78,6 +83,15 @@ def encode(picture: NDArray[np.uint8], format: Format, label: Label) -> bytes:
     else:
         image.save(file, "JPEG", quality=_QUALITY, subsampling=0, xmp=xmp, exif=exif)
     return file.getvalue()
+
+
+def _straight(picture: NDArray[np.uint8], format: Format) -> NDArray[np.uint8]:
+    """As files hold colours: straight, and without an alpha that says nothing."""
+    if picture.shape[2] == 3:
+        return picture
+    if picture[..., 3].min() == 255:
+        return picture[..., :3]
+    return on_white(picture) if format == "jpeg" else unpremultiply(picture)
 
 
 def read_label(content: bytes) -> Label | None:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from persona.recommend.catalogue import Catalogue
 from persona.recommend.person import Person
-from persona.recommend.seeds import statements_digest
+from persona.recommend.seeds import digest, statements_digest
 from persona.recommend.types import ColdStart
-from persona.store import Store
+from persona.store import Item, Store
 from persona.taste.history import LONGEST, HistoryEntry, history_of
 from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes, causes_of
 from persona.taste.table import Floats
 
-Generations = Mapping[str, tuple[Floats, int]]
-"""Generated pictures by id: content vector (64,) and category code."""
+
+@dataclass(frozen=True)
+class Beside:
+    """What people act on that is no item of the catalogue's table.
+
+    generations: generated pictures by id, content vector (64,) and category code. styles: those in force by id, content
+    vector (64,) and item.
+    """
+
+    generations: Mapping[str, tuple[Floats, int]] = field(default_factory=dict)
+    styles: Mapping[str, tuple[Floats, Item]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,10 @@ class Reading:
         return self.cold_start in ("segment", "popularity")
 
     @property
-    def key(self) -> tuple[str, int, str, int]:
+    def key(self) -> tuple[str, int, str, int, str]:
         """What the vector depends on, besides the models and the catalogue."""
-        return self.person.name, self.person.watermark, statements_digest(self.person.profile), len(self.history)
+        stated = statements_digest(self.person.profile)
+        return self.person.name, self.person.watermark, stated, len(self.history), _styles_digest(self.history)
 
     def interests(self, taste: TasteModel, catalogue: Catalogue) -> Interests:
         """What the person is interested in, each by itself; one where that is one, or nothing is known."""
@@ -57,13 +67,11 @@ class Reading:
         return causes_of(taste, self.person.profile, self.history, catalogue.table)
 
 
-def read_person(
-    person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, generations: Generations
-) -> Reading:
+def read_person(person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, beside: Beside) -> Reading:
     """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
     if not person.personal:
         return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
-    history = history_of(person.events, catalogue.table, generations)[-LONGEST:]
+    history = history_of(person.events, catalogue.table, beside.generations, beside.styles)[-LONGEST:]
     stated = any(preference.weight for preference in person.profile.preferences)
     if not history and not stated:
         known = person.profile.traits.age_band in catalogue.segments
@@ -75,13 +83,15 @@ def read_person(
 def _vector(
     person: Person, history: Sequence[HistoryEntry], catalogue: Catalogue, taste: TasteModel, store: Store
 ) -> Floats:
-    """Preferences and the item vectors can change without an event, so what a vector was made from is compared too."""
+    """Preferences, item vectors and which styles are in force can change without an event, so what a vector was made
+    from is compared too."""
     if person.user_id is None:
         return taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     made_from = {
         "statements": statements_digest(person.profile),
         "events": len(history),
         "features": catalogue.table.feature_version,
+        "styles": _styles_digest(history),
     }
     stored = store.get_condition(person.user_id, taste.version)
     if stored is not None and stored.watermark == person.watermark and stored.made_from == made_from:
@@ -89,3 +99,9 @@ def _vector(
     vector = taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     store.put_condition(person.user_id, taste.version, person.watermark, vector, made_from)
     return vector
+
+
+def _styles_digest(history: Sequence[HistoryEntry]) -> str:
+    """sha256 of which styles count and what was learnt of each; empty where none does."""
+    known = [(e.style.id, e.feature.tobytes().hex()) for e in history if e.style is not None and e.feature is not None]
+    return digest(known) if known else ""

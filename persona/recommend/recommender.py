@@ -27,8 +27,10 @@ from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
-from persona.recommend.reading import read_person
+from persona.recommend.reading import Beside, read_person
 from persona.recommend.seeds import derive, digest
+from persona.recommend.styles import StyleModels, StyleStudio
+from persona.recommend.styles import open_models as open_style_models
 from persona.recommend.tally import FILE as TALLY
 from persona.recommend.tally import Ledger
 from persona.recommend.types import (
@@ -41,7 +43,7 @@ from persona.recommend.types import (
 from persona.recommend.variations import Tailor, VariationRequest, Variations
 from persona.settings import Settings
 from persona.store import Store
-from persona.store.records import ModelVersion, Reason
+from persona.store.records import Item, ModelVersion, Reason
 from persona.taste.model import TasteModel
 from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
@@ -70,6 +72,7 @@ class Recommender:
         inverter: Inverter | None = None,
         tally: Path | None = None,
         makeup: MakeupModels | None = None,
+        styles: StyleModels | None = None,
     ) -> None:
         """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
         _check_one_space(visual, taste, generator)
@@ -81,6 +84,7 @@ class Recommender:
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
         self._ledger = Ledger(store, taste.config.fusion, tally)
+        self.styles = StyleStudio(store, pictures, styles or StyleModels(visual=visual))
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
         self.makeup = MakeupStudio(store, makeup, lambda: self.table)
@@ -98,10 +102,9 @@ class Recommender:
         generator = GarmentModel.load(settings.models / GENERATOR, device)
         _register(store, settings.models, {"visual": visual.version, "taste": taste.version, "gan": generator.version})
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
-        makeup = open_models(settings)
-        return cls(
-            store, Pictures(settings.pictures), visual, taste, generator, inverter, settings.home / TALLY, makeup
-        )
+        makeup, styles = open_models(settings), open_style_models(settings, visual)
+        tally, pictures = settings.home / TALLY, Pictures(settings.pictures)
+        return cls(store, pictures, visual, taste, generator, inverter, tally, makeup, styles)
 
     @property
     def table(self) -> ItemTable:
@@ -114,7 +117,11 @@ class Recommender:
         return None if self._catalogue.companions is None else self._ledger.size
 
     def refresh(self) -> None:
-        """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one."""
+        """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one.
+
+        Of styles whose consent has ended since, what was learnt is erased.
+        """
+        self.styles.retire_ended()
         with self._refreshing:
             self._counted = self.store.count_items("garment")
             catalogue = load_catalogue(self.store, self.pictures, self._visual, self._taste)
@@ -182,9 +189,10 @@ class Recommender:
             self.pictures.remove(picture)
 
     def _stand(self, request: RecommendationRequest, person: Person) -> Standing:
-        catalogue, generations = self._catalogue_for(person), self._generations_of(person)
-        check_known(request, catalogue.table.index, generations)
-        reading = read_person(person, catalogue, self._taste, self.store, generations)
+        beside = Beside(self._generations_of(person), self._styles_of(person))
+        catalogue = self._catalogue_for(person, beside)
+        check_known(request, (catalogue.table.index, beside.styles), beside.generations)
+        reading = read_person(person, catalogue, self._taste, self.store, beside)
         wanted = request.explain and not reading.nothing_known
         key = (catalogue.number, *reading.key)
         causes = self._causes.get(key, lambda: reading.causes(self._taste, catalogue)) if wanted else None
@@ -205,7 +213,7 @@ class Recommender:
         interests = standing.reading.interests(self._taste, catalogue)
         return self._atelier.wishes(interests, catalogue, allowed, count, seed, category)
 
-    def _catalogue_for(self, person: Person) -> Catalogue:
+    def _catalogue_for(self, person: Person, beside: Beside) -> Catalogue:
         """The snapshot; a new one at once when the person did something with an item that was imported since.
 
         Otherwise an import shows up by the number of items, and counts by their file, looked at every now and then,
@@ -216,11 +224,20 @@ class Recommender:
             behind = self._ledger.overtaken or self.store.count_items("garment") != self._counted
             if behind and not self._refreshing.locked():
                 threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
-        known = self.table.index
-        unknown = [event.item_id for event in person.events if event.item_id and event.item_id not in known]
+        unknown = [name for name in self._unlisted(person) if name not in beside.styles]
         if unknown and self._imported_since(unknown[-1]):
             self.refresh()
         return self._catalogue
+
+    def _unlisted(self, person: Person) -> list[str]:
+        """Ids of items that a person did something with and that the table has not: styles, or imported since."""
+        known = self.table.index
+        return [event.item_id for event in person.events if event.item_id and event.item_id not in known]
+
+    def _styles_of(self, person: Person) -> dict[str, tuple[Floats, Item]]:
+        """Content vector and item of the styles in force that a person did something with: read anew for each answer,
+        since consent can end at any time."""
+        return self.store.style_features(set(self._unlisted(person)), self._visual.version)
 
     def _imported_since(self, item_id: str) -> bool:
         try:

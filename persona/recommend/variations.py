@@ -23,12 +23,12 @@ from persona.gan.edit import Change, edit, slerp
 from persona.gan.invert import Inverter, invert
 from persona.gan.model import Code
 from persona.recommend.garments import Atelier, Garment, Wish
+from persona.recommend.photos import MOST_PIXELS, check_photo_consent
 from persona.recommend.seeds import derive, digest
 from persona.recommend.types import Seed, picture_url
 from persona.store import Store
 from persona.store.records import Category, Colour, Identifier, Pattern, Record, Sha256
 
-MOST_PIXELS = 25_000_000  # of a photo: 100 MB while it is decoded
 MOST_CHARACTERS = 1_000_000  # of a photo as base64: a request is at most 1 MiB
 APART = 0.6  # of the great circle from the photo's own z to another one: how far variations lie from the first
 _RED_TOP = (  # 16 x 16 pixels as PNG
@@ -98,7 +98,7 @@ class Tailor:
         """Answer a request. Raises BadInput for what is no usable photo and for a user who does not allow photos,
         NotFound for an unknown user, OutOfDate where the models cannot do it."""
         inverter = self._ready()
-        self._check_consent(request.user_id)
+        check_photo_consent(self._store, request.user_id)
         rgba, model = cut(_decoded(request.picture)), self._atelier.generator
         feature = self._visual.features(rgba[None])
         garment = request.garment or self._category(feature)
@@ -119,12 +119,6 @@ class Tailor:
             raise OutOfDate("inverter-64: no such model folder in PERSONA_MODELS; run `persona train inverter`")
         self._inverter.check(self._atelier.generator)
         return self._inverter
-
-    def _check_consent(self, user_id: str | None) -> None:
-        if user_id is not None and not self._store.get_user(user_id).consents.get("photos", False):
-            raise BadInput(
-                "user_id", f"user {user_id!r} has not allowed the use of photos: put the consent `photos` first"
-            )
 
     @torch.no_grad()
     def _category(self, feature: NDArray[np.float32]) -> str:

@@ -13,6 +13,8 @@ from persona.serve.makeup import makeup
 from persona.serve.makeup_page import page as makeup_page
 from persona.serve.pictures import pictures
 from persona.serve.service import Service
+from persona.serve.style_page import page as style_page
+from persona.serve.styles import styles
 from persona.serve.uploads import UploadRequest
 from persona.settings import Settings, load_settings
 
@@ -30,7 +32,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     security.protect(app, settings.home)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, makeup, pictures, health, gallery, makeup_page):
+    for blueprint in (api, makeup, styles, pictures, health, gallery, makeup_page, style_page):
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()

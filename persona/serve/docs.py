@@ -11,6 +11,7 @@ from flask import render_template
 
 from persona.recommend.provenance import FORMATS
 from persona.serve.problems import MEDIA_TYPE, Problem
+from persona.serve.uploads import is_files
 
 Json = dict[str, Any]
 MULTIPART = "multipart/form-data"
@@ -32,7 +33,7 @@ CONFIG: dict[str, Any] = {
 _PROBLEMS = {
     "400": "the body is not JSON, or no form",
     "404": "there is none of that name",
-    "409": "a key was used before with other content; nothing was stored",
+    "409": "the key or the name was used before, for something else; nothing was stored",
     "413": "the body is larger than 1 MiB, or 16 MiB where photos are sent",
     "415": "the body is not labelled as what it has to be",
     "422": "a field is wrong; errors names each",
@@ -66,7 +67,7 @@ def exact(spec: Json) -> Json:
                 _encode_forms(operation["requestBody"]["content"], spec)
             for status in _problems_of(path, operation):
                 operation["responses"][status] = _problem(_PROBLEMS[status])
-    for path in ("/v1/makeup/apply", "/v1/makeup/transfer"):
+    for path in ("/v1/makeup/apply", "/v1/makeup/transfer", "/v1/style/apply"):
         answer = spec["paths"][path]["post"]["responses"]["200"]["content"]
         answer |= {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS}
     picture = spec["paths"]["/i/{sha256}.webp"]["get"]["responses"]
@@ -78,7 +79,8 @@ def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
     order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "apply_makeup",
              "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
-             "draw_chart", "save_look", "saved_looks", "delete_look", "picture"]  # fmt: skip
+             "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "list_styles", "learn_style",
+             "retire_style", "picture"]  # fmt: skip
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()
@@ -104,15 +106,24 @@ def words(schema: Json) -> list[tuple[str, str | None]]:
 
 def example(operation: Json, address: str) -> str:
     """A curl command that does the operation on the server at address."""
-    path = operation["path"].replace("{user_id}", "u1").replace("{sha256}", "5f0c...e1").replace("{look_id}", "saved-1")
+    path = operation["path"]
+    for name, value in (("user_id", "u1"), ("sha256", "5f0c...e1"), ("look_id", "saved-1"), ("style_id", "style-mia")):
+        path = path.replace(f"{{{name}}}", value)
     start = f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         stated = content.get("example", {})
         if kind == MULTIPART:
-            fields = (f"{name}={_part(value)}" for name, value in stated.items())
+            stood = ((name, part) for name, value in stated.items() for part in parts(value))
+            fields = (f"{name}={_part(value)}" for name, value in stood)
             return " \\\n  ".join([start.replace("-X POST ", ""), *(f"-F '{field}'" for field in fields)])
         return f"{start} \\\n  -H 'Content-Type: {kind}' \\\n  -d '{json.dumps(stated, indent=2)}'"
     return start
+
+
+def parts(value: Any) -> list[Any]:
+    """What stands in a form of a field: a list of files one by one."""
+    files = isinstance(value, list) and all(isinstance(part, str) and part.startswith("@") for part in value)
+    return value if files else [value]
 
 
 def _part(value: Any) -> str:
@@ -123,7 +134,8 @@ def _encode_forms(content: Json, spec: Json) -> None:
     """Say of a form's lists and objects that they are sent as JSON, as OpenAPI supposes of objects anyway."""
     if MULTIPART in content:
         schema = spec["components"]["schemas"][content[MULTIPART]["schema"]["$ref"].removeprefix(_PREFIX)]
-        whole = [name for name, field in schema["properties"].items() if _holds_parts(field)]
+        fields = schema["properties"].items()
+        whole = [name for name, field in fields if _holds_parts(field) and not is_files(field)]
         content[MULTIPART]["encoding"] = {name: {"contentType": "application/json"} for name in whole}
 
 
@@ -183,10 +195,10 @@ def _problem_schemas() -> Json:
 
 def _problems_of(path: str, operation: Json) -> list[str]:
     statuses = ["400", "413", "415", "422"] if "requestBody" in operation else []
-    named = path in ("/v1/recommendations", "/v1/variations") or path.startswith("/v1/makeup/")
+    named = path in ("/v1/recommendations", "/v1/variations") or path.startswith(("/v1/makeup/", "/v1/style"))
     statuses += ["404"] if operation["parameters"] or named else []
     statuses += ["422"] if any(one["in"] == "query" for one in operation["parameters"]) else []
-    statuses += ["409"] if path == "/v1/events" else []
+    statuses += ["409"] if path == "/v1/events" or operation["operationId"] == "learn_style" else []
     statuses += ["503"] if path != "/livez" else []
     return [*sorted(statuses), "default"]
 

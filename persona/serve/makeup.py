@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from apiflask import APIBlueprint, FileSchema
-from flask import Response, request, url_for
-from pydantic import BaseModel, Field
+from flask import Response, url_for
+from pydantic import Field
 
 from persona.makeup.analysis import Monk, Shape
 from persona.makeup.chart import SIDES
@@ -29,8 +28,9 @@ from persona.recommend.makeup_types import (
     Strength,
     TransferRequest,
 )
-from persona.recommend.provenance import Format, media_type
+from persona.recommend.provenance import Format
 from persona.serve import strict
+from persona.serve.answers import as_json, as_picture
 from persona.serve.api import UserPath
 from persona.serve.service import service
 from persona.store.records import Identifier, Record
@@ -119,7 +119,7 @@ def advise_makeup(wanted: AdviseRequest) -> Response:
     By a photo, by what they say of themselves, or both; their own word counts first. Everything may be left out: what
     is not known is said under `uncertain`.
     """
-    return _json(service().recommender.makeup.advise(wanted))
+    return as_json(service().recommender.makeup.advise(wanted))
 
 
 @makeup.post("/makeup/analyze")
@@ -130,7 +130,7 @@ def analyze_face(wanted: AnalyzeRequest) -> Response:
 
     The photo is not stored. What the light does not allow to tell is null, with the range that it may be in.
     """
-    return _json(service().recommender.makeup.analyze(wanted))
+    return as_json(service().recommender.makeup.analyze(wanted))
 
 
 @makeup.get("/makeup/looks")
@@ -143,7 +143,7 @@ def list_looks(query: LooksQuery) -> Response:
     """
     studio = service().recommender.makeup
     looks = studio.looks.listed(query.user_id, query.tone or studio.tone_of(query.user_id), _charts(query))
-    return _json(ListedLooks(looks=looks))
+    return as_json(ListedLooks(looks=looks))
 
 
 @makeup.post("/makeup/looks")
@@ -154,7 +154,7 @@ def make_looks(wanted: MakeLooksRequest) -> Response:
 
     By a model that learnt from varied looks. Nothing is stored; a look that is liked can be saved.
     """
-    return _json(service().recommender.makeup.made_for(wanted))
+    return as_json(service().recommender.makeup.made_for(wanted))
 
 
 @makeup.get("/makeup/chart")
@@ -184,7 +184,7 @@ def save_look(user_id: str, path: UserPath, look: Look) -> Response:
     Looks can be saved; faces cannot. It is erased with its user.
     """
     saved = SavedLook(look_id=service().recommender.makeup.looks.save(user_id, look), look=look)
-    return _json(saved, 201)
+    return as_json(saved, 201)
 
 
 @makeup.get("/users/<user_id>/looks")
@@ -195,7 +195,7 @@ def saved_looks(user_id: str, path: UserPath) -> Response:
     studio = service().recommender.makeup
     tone = studio.tone_of(user_id)
     looks = studio.looks.listed(user_id, tone, _charts(LooksQuery(user_id=user_id, tone=tone)))
-    return _json(ListedLooks(looks=tuple(look for look in looks if look.saved)))
+    return as_json(ListedLooks(looks=tuple(look for look in looks if look.saved)))
 
 
 @makeup.delete("/users/<user_id>/looks/<look_id>")
@@ -215,18 +215,4 @@ def _charts(query: LooksQuery) -> str:
 
 
 def _made_up(result: MadeUpPhoto, format: Format) -> Response:
-    """JSON with the picture in it, or the picture alone where that is asked for."""
-    kind, content = media_type(format), result.file(format)
-    if request.accept_mimetypes.best_match(["application/json", kind]) == kind:
-        answer = Response(content, mimetype=kind)
-        answer.headers["Content-Disposition"] = f'attachment; filename="made-up.{format}"'
-    else:
-        stated = {**dict(result.done), "media_type": kind, "picture": base64.b64encode(content).decode()}
-        answer = _json(MadeUpAnswer.model_validate(stated))
-    answer.headers["Vary"] = "Accept"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
-
-
-def _json(model: BaseModel, status: int = 200) -> Response:
-    return Response(model.model_dump_json(), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return as_picture(result, result.done, format, MadeUpAnswer, "made-up")

@@ -1,12 +1,10 @@
 """The page `/makeup`: a drawn face until a photo is given, then the photo, before and after.
 
-It works without JavaScript: one form posts, and the answer is the page again. `static/makeup.js` posts the same form in
-the background and puts the answer's parts in place. Nothing of a photo is stored: pictures come inside the page.
+See `photo_pages` for how such a page works. Nothing of a photo is stored.
 """
 
 from __future__ import annotations
 
-import base64
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
@@ -14,18 +12,17 @@ from typing import Any, get_args
 import cv2
 import numpy as np
 from apiflask import APIBlueprint
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from persona.errors import BadInput, OutOfDate
 from persona.makeup.analysis import Shape, Undertone
-from persona.makeup.face import Bytes
 from persona.makeup.look import REGIONS, Look
 from persona.makeup.monk import MONK
 from persona.makeup.photo import open_photo
 from persona.recommend.lookbook import USUAL_TONE
-from persona.recommend.makeup import MOST_PIXELS, USUAL_SHAPE, MadeUpPhoto, MakeupStudio
+from persona.recommend.makeup import USUAL_SHAPE, MadeUpPhoto, MakeupStudio
 from persona.recommend.makeup_types import (
     AdviceAnswer,
     AdviseRequest,
@@ -38,15 +35,16 @@ from persona.recommend.makeup_types import (
     SeveralFaces,
     TransferRequest,
 )
+from persona.recommend.photos import MOST_PIXELS
 from persona.recommend.provenance import encode
 from persona.serve import people
 from persona.serve.gallery import valid
-from persona.serve.security import HEADERS, check_form
+from persona.serve.photo_pages import download, inside, number_in, page_of, plain, said_of, sent, smaller
+from persona.serve.security import check_form
 from persona.serve.service import service
 from persona.store.records import OCCASIONS, SEASONS, Profile, Traits
 
-CSP = HEADERS["Content-Security-Policy"].replace("script-src 'none'", "script-src 'self'; img-src 'self' data: blob:")
-PREVIEW, CHART, SCHEME, THUMBNAIL = 1280, 640, 384, 192  # pixels of a side
+CHART, SCHEME, THUMBNAIL = 640, 384, 192  # pixels of a side
 MADE = 4  # looks at once
 OWN = "own"  # the choice of a look that is none of the list: advised, read from a reference, or edited
 NAMES = {"lip_liner": "lip liner", "skin": "foundation", "liner": "eyeliner", "lids": "eyeshadow"}
@@ -107,13 +105,13 @@ def make_up() -> Response:
             return _page(studio, choices, _advice(studio, choices))
         if what == "make":
             return _page(studio, choices, _made(studio, choices))
-        if what in ("save", "transfer") and not _photo("photo"):
+        if what in ("save", "transfer") and not sent("photo"):
             raise BadInput("photo", "is missing: choose yours first", "no_photo")
-        if not _photo("photo"):
+        if not sent("photo"):
             return _page(studio, choices, _chart(studio, choices))
         result = _transfer(studio, choices) if what == "transfer" else _apply(studio, choices)
         if what == "save":
-            return _file(result)
+            return download(result, "made-up")
         worn = replace(choices, look=result.done.look, look_id=OWN) if what == "transfer" else choices
         return _page(studio, worn, _result(result))
     except (BadInput, OutOfDate) as problem:
@@ -125,12 +123,12 @@ def _choices(studio: MakeupStudio, said: Any) -> Choices:
     user = studio.user(given["user"]) if "user" in given else None
     known = user.traits if user else Traits()
     stated: Any = {name: given.get(name) for name in ("tone", "shape", "undertone", "occasion", "season")}
-    person = valid(AdviseRequest, {**stated, "tone": _number("tone", given.get("tone"))})
+    person = valid(AdviseRequest, {**stated, "tone": number_in("tone", given.get("tone"))})
     tone = person.tone or known.skin_tone
     looks = studio.looks.listed(user.id if user else None, tone, "{}")
     look_id = given.get("look") or looks[0].look_id
-    regions = {region: _number(region, given[region]) for region in REGIONS if region in given}
-    painting = valid(Painting, {"strength": _number("strength", given.get("strength", "1")), "regions": regions})
+    regions = {region: number_in(region, given[region]) for region in REGIONS if region in given}
+    painting = valid(Painting, {"strength": number_in("strength", given.get("strength", "1")), "regions": regions})
     return Choices(
         user=user,
         tone=tone,
@@ -159,24 +157,6 @@ def _look(look_id: str, given: dict[str, str], looks: tuple[ListedLook, ...]) ->
     return found
 
 
-def _number(name: str, text: str | None) -> float | int | None:
-    if text is None:
-        return None
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        raise BadInput(name, f"{text[:32]!r} is no number") from None
-
-
-def _photo(name: str) -> bytes:
-    """A file of the form, as often as it is asked for; empty where there is none."""
-    sent = request.files.get(name)
-    if sent is None:
-        return b""
-    sent.stream.seek(0)
-    return sent.read()
-
-
 def _asked(choices: Choices) -> dict[str, Any]:
     """A request's fields about the photo. A stored user is left out: the box that was ticked speaks for the photo."""
     if choices.user is not None and choices.user.consents.get("photos") is False:
@@ -184,9 +164,9 @@ def _asked(choices: Choices) -> dict[str, Any]:
     if request.form.get("photo_rights") != "own":
         message = "tick the box that says that the photo is yours to use like this"
         raise BadInput("photo_rights", message, "no_consent")
-    face = _number("face", request.form.get("face") or None)
+    face = number_in("face", request.form.get("face") or None)
     person = {"tone": choices.tone, "shape": choices.shape, "undertone": choices.undertone}
-    return {"photo": _photo("photo"), "photo_rights": "own", "face": face, **person, **dict(choices.painting)}
+    return {"photo": sent("photo"), "photo_rights": "own", "face": face, **person, **dict(choices.painting)}
 
 
 def _apply(studio: MakeupStudio, choices: Choices) -> MadeUpPhoto:
@@ -197,7 +177,7 @@ def _apply(studio: MakeupStudio, choices: Choices) -> MadeUpPhoto:
 
 
 def _transfer(studio: MakeupStudio, choices: Choices) -> MadeUpPhoto:
-    reference = _photo("reference")
+    reference = sent("reference")
     if not reference:
         raise BadInput("reference", "is missing: choose the photo whose look you want", "no_photo")
     if request.form.get("reference_rights") != "consented":
@@ -210,12 +190,12 @@ def _advice(studio: MakeupStudio, choices: Choices) -> Shown:
     """Advice by the photo where there is one, with each scheme on a drawn face."""
     person = {"tone": choices.tone, "shape": choices.shape, "undertone": choices.undertone}
     asked: dict[str, Any] = {**person, "occasion": choices.occasion, "season": choices.season}
-    if choices.user is not None and not _photo("photo"):
+    if choices.user is not None and not sent("photo"):
         asked["user_id"] = choices.user.id
-    if _photo("photo"):
+    if sent("photo"):
         about = _asked(choices)
         asked |= {name: about[name] for name in ("photo", "photo_rights", "face")}
-    if products := _photo("products"):
+    if products := sent("products"):
         asked["products"] = products
     advice = studio.advise(valid(AdviseRequest, asked))
     shape, tone = advice.analysis.shape.shape or USUAL_SHAPE, advice.analysis.skin.monk or choices.tone or USUAL_TONE
@@ -245,7 +225,7 @@ def _worn(studio: MakeupStudio, asked: dict[str, Any], look: Look) -> str:
     x, y = (left + right - side) // 2, (top + bottom - side) // 2
     x, y = min(max(x, 0), made.after.shape[1] - side), min(max(y, 0), made.after.shape[0] - side)
     part = cv2.resize(made.after[y : y + side, x : x + side], (SCHEME, SCHEME), interpolation=cv2.INTER_AREA)
-    return _inside(encode(np.asarray(part, np.uint8), "jpeg", made.label), "jpeg")
+    return inside(encode(np.asarray(part, np.uint8), "jpeg", made.label), "jpeg")
 
 
 def _keep(studio: MakeupStudio, choices: Choices) -> Response:
@@ -256,16 +236,11 @@ def _keep(studio: MakeupStudio, choices: Choices) -> Response:
     return redirect(url_for("makeup_page.makeup_page", user=choices.user.id, look=kept), 303)
 
 
-def _file(result: MadeUpPhoto) -> Response:
-    headers = {"Content-Disposition": 'attachment; filename="made-up.png"', "Cache-Control": "no-store"}
-    return Response(result.file("png"), mimetype="image/png", headers=headers)
-
-
 def _result(result: MadeUpPhoto) -> Shown:
-    before, after = _smaller(result.before), _smaller(result.after)
+    before, after = smaller(result.before), smaller(result.after)
     return Shown(
-        after=_inside(encode(after, "jpeg", result.label), "jpeg"),
-        before=_inside(_plain(before), "jpeg"),
+        after=inside(encode(after, "jpeg", result.label), "jpeg"),
+        before=inside(plain(before), "jpeg"),
         done=result.done,
         size=(after.shape[1], after.shape[0]),
     )
@@ -276,9 +251,9 @@ def _problem(studio: MakeupStudio, choices: Choices, problem: BadInput | OutOfDa
     shown = replace(_chart(studio, choices), problem=problem)
     if not isinstance(problem, SeveralFaces) or problem.field != "face":
         return shown
-    photo = open_photo(_photo("photo"), max_pixels=MOST_PIXELS)
+    photo = open_photo(sent("photo"), max_pixels=MOST_PIXELS)
     return replace(
-        shown, after=_inside(_plain(_smaller(photo)), "jpeg"), before=None, size=(photo.shape[1], photo.shape[0])
+        shown, after=inside(plain(smaller(photo)), "jpeg"), before=None, size=(photo.shape[1], photo.shape[0])
     )
 
 
@@ -290,28 +265,14 @@ def _chart(studio: MakeupStudio, choices: Choices) -> Shown:
 
 
 def _drawn(studio: MakeupStudio, look: Look, shape: Shape, tone: int, side: int, painting: Painting) -> str:
-    return _inside(studio.chart_of(look, shape, tone, side, painting), "webp")
-
-
-def _smaller(photo: Bytes) -> Bytes:
-    scale = min(1.0, PREVIEW / max(photo.shape[:2]))
-    size = max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
-    return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _plain(photo: Bytes) -> bytes:
-    """A photo as JPEG, with nothing said of it: it is the person's own, as they sent it."""
-    return bytes(cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
-
-
-def _inside(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return inside(studio.chart_of(look, shape, tone, side, painting), "webp")
 
 
 def _page(studio: MakeupStudio, choices: Choices, shown: Shown, status: int = 200) -> Response:
     worn = [product.region for product in choices.look.products]
-    content = render_template(
+    return page_of(
         "makeup.html",
+        status,
         choices=choices,
         shown=shown,
         trouble=_said(shown.problem),
@@ -326,21 +287,12 @@ def _page(studio: MakeupStudio, choices: Choices, shown: Shown, status: int = 20
         thumbnail=lambda look: _thumbnail(choices, look),
         own=OWN,
     )
-    answer = Response(content, status, mimetype="text/html")
-    answer.headers["Content-Security-Policy"] = CSP
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
 
 
 def _said(problem: BadInput | OutOfDate | None) -> str:
-    """What is wrong, for people: without the name that programs have for the field."""
     if isinstance(problem, SeveralFaces) and problem.field == "face":
         return f"There are {len(problem.faces)} faces on the photo. Whose is yours?"
-    text = str(problem or "")
-    if isinstance(problem, BadInput):
-        name = problem.field.split(".")[0].split("_")[0]
-        text = f"{'Your photo' if name == 'photo' else f'The {name}'}: {text.removeprefix(f'{problem.field}: ')}"
-    return text
+    return said_of(problem)
 
 
 def _thumbnail(choices: Choices, look: ListedLook) -> str:

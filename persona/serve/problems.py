@@ -28,7 +28,7 @@ _STATUS: tuple[tuple[type[PersonaError], int], ...] = (
     (Conflict, 409),
     (OutOfDate, 503),
 )
-_CONSENTS = {("photo_rights",), ("reference_rights",)}  # fields by which the use of a photo is allowed
+_CONSENTS = {("photo_rights",), ("reference_rights",), ("consent",)}  # fields by which the use of a photo is allowed
 _REMEDIES = {
     "missing": "is missing: add it",
     "extra_forbidden": "is no known field: leave it out or check its spelling",

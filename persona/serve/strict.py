@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from persona.errors import BadInput
-from persona.recommend.makeup_types import FILES
+from persona.recommend.photo_types import FILES
 from persona.serve.problems import InvalidRequest
 from persona.serve.uploads import from_texts, read_form
 

@@ -22,7 +22,7 @@ MEDIA_TYPE = "multipart/form-data"
 
 def takes_photos(path: str) -> bool:
     """Whether photos are sent to this address."""
-    return path.startswith(("/v1/makeup/", "/makeup"))
+    return path.startswith(("/v1/makeup/", "/makeup", "/v1/style/", "/v1/styles", "/style"))
 
 
 class UploadRequest(Request):
@@ -41,25 +41,34 @@ class UploadRequest(Request):
 def read_form(request: Request, model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A form's fields as JSON values (see `from_texts`), and its files.
 
-    In place of a file its field holds its own name, to be found among the files. Raises BadInput for a field that
-    stands twice and for a body that is no form, 413 and 415.
+    In place of a file its field holds its own name, to be found among the files; in place of several, their names.
+    Raises BadInput for a field that stands twice and for a body that is no form, 413 and 415.
     """
     if request.mimetype != MEDIA_TYPE or "boundary" not in request.mimetype_params:
         abort(415)
     texts = {name: _only(name, request.form.getlist(name)) for name in request.form}
-    files = {name: _only(name, request.files.getlist(name)).read() for name in request.files}
+    sent = {name: [part.read() for part in request.files.getlist(name)] for name in request.files}
     wanted = files_of(model)
     bare = len(request.mimetype_params["boundary"]) + 8  # of a form without parts: dashes on both sides, line ends
-    if not texts and not files and (request.content_length or 0) > bare:
+    if not texts and not sent and (request.content_length or 0) > bare:
         raise BadInput("body", "holds no part that can be read: send the fields and files of a form")
-    for name in [name for name in texts if name in files]:
+    for name in [name for name in texts if name in sent]:
         raise BadInput(name, "stands twice: send it once")
-    for name in [name for name in files if name not in wanted]:  # a client may give any part a file name
-        texts[name] = _text(name, files.pop(name))
+    for name in [name for name in sent if name not in wanted]:  # a client may give any part a file name
+        texts[name] = _text(name, _only(name, sent.pop(name)))
     for name in [name for name in texts if name in wanted and texts[name]]:
         raise BadInput(name, "is a file: send it as a part with a file name", "no_photo")
     stated = from_texts(model, {name: text for name, text in texts.items() if name not in wanted})
-    return stated | {name: name for name, content in files.items() if content}, files
+    files: dict[str, bytes] = {}
+    for name, contents in sent.items():
+        if wanted[name]:
+            named = {f"{name}.{number}": content for number, content in enumerate(contents)}
+        else:
+            named = {name: _only(name, contents)}
+        files |= {one: content for one, content in named.items() if content}  # a browser sends an empty one for none
+        if found := [one for one in named if one in files]:
+            stated[name] = found if wanted[name] else name
+    return stated, files
 
 
 def from_texts(model: type[BaseModel], texts: Mapping[str, str]) -> dict[str, Any]:
@@ -82,14 +91,20 @@ def _text(name: str, content: bytes) -> str:
         raise BadInput(name, "is no text: send it as UTF-8") from None
 
 
-def files_of(model: type[BaseModel]) -> set[str]:
-    """The fields of a model that are files."""
+def files_of(model: type[BaseModel]) -> dict[str, bool]:
+    """The fields of a model that are files, and whether there may be several of each."""
     properties = model.model_json_schema().get("properties", {})
-    return {name for name, field in properties.items() if _anywhere(field, "format", "binary")}
+    found = {name: _is_file(field) or is_files(field) for name, field in properties.items()}
+    return {name: is_files(properties[name]) for name, file in found.items() if file}
 
 
-def _anywhere(field: Mapping[str, Any], key: str, value: str) -> bool:
-    return field.get(key) == value or any(_anywhere(part, key, value) for part in field.get("anyOf", ()))
+def is_files(field: Mapping[str, Any]) -> bool:
+    """Whether a field of a JSON schema is a list of files."""
+    return field.get("type") == "array" and _is_file(field.get("items", {}))
+
+
+def _is_file(field: Mapping[str, Any]) -> bool:
+    return field.get("format") == "binary" or any(_is_file(part) for part in field.get("anyOf", ()))
 
 
 def _is_word(field: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:

@@ -4,17 +4,31 @@ from persona.store.events import EventsAdded
 from persona.store.generations import StoredCondition
 from persona.store.migrate import upgrade
 from persona.store.reading import ImportReport
-from persona.store.records import Event, Generation, Item, ModelVersion, Preference, Profile, Reason, Rights, Traits
+from persona.store.records import (
+    Agreement,
+    Event,
+    Generation,
+    Item,
+    ModelVersion,
+    NamedStyle,
+    Preference,
+    Profile,
+    Reason,
+    Rights,
+    Traits,
+)
 from persona.store.store import Store
 from persona.store.users import UsersWritten
 
 __all__ = [
+    "Agreement",
     "Event",
     "EventsAdded",
     "Generation",
     "ImportReport",
     "Item",
     "ModelVersion",
+    "NamedStyle",
     "Preference",
     "Profile",
     "Reason",

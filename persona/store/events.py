@@ -28,10 +28,18 @@ SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
     "item_id": (ItemRow.id, "import the item first, or leave this event out if it was erased"),
     "generation_id": (GenerationRow.id, "leave this event out: it was never made, or erased with its user"),
 }
-# what garments are ranked by: looks have a taste of their own. Told by the key of each event's item, so that neither
-# a million garments nor a million saved looks are gone through for one user
-_NO_LOOK: ColumnElement[bool] = not_(exists().where(ItemRow.id == EventRow.item_id, ItemRow.domain == "look"))
-_GARMENT = EventRow.item_id.is_not(None) & _NO_LOOK
+
+
+def _on(*domains: Domain) -> ColumnElement[bool]:
+    """Told by the key of each event's item, so that neither a million garments nor a million saved looks are gone
+    through for one user."""
+    return exists().where(ItemRow.id == EventRow.item_id, ItemRow.domain.in_(domains))
+
+
+# what garments are ranked by: looks have a taste of their own, liked styles count in that of garments
+_IN_TASTE = {"garment": not_(_on("look")), "look": _on("look"), "style": _on("style")}
+_WORN = not_(_on("look", "style"))  # garments, generated ones too
+_GARMENT = EventRow.item_id.is_not(None) & _WORN
 _FAVOURABLE = _GARMENT, EventRow.type.in_(FAVOURABLE)
 OTHER_CONTENT = "an event of other content is stored under this key; give every event a key of its own"
 
@@ -82,11 +90,12 @@ class Events(Database):
     def history(self, user_id: str, limit: int = 50, *, domain: Domain | None = None) -> list[Event]:
         """Return a user's last events, oldest first; none for an unknown user.
 
-        domain: only events on items of it; what is generated counts as garments. None: all events.
+        domain: only events on items of it; what is generated counts as garments, and so do styles, whose likes enter
+        that taste. None: all events.
         """
         query = select(*STORED).where(EventRow.user_id == user_id).order_by(EventRow.at.desc(), EventRow.id.desc())
         if domain is not None:
-            query = query.where(_NO_LOOK if domain == "garment" else not_(_NO_LOOK))
+            query = query.where(_IN_TASTE[domain])
         with self._reading() as session:
             return [_event(row) for row in session.execute(query.limit(limit))][::-1]
 
@@ -194,7 +203,7 @@ def _refused(purpose: str) -> Select[Any]:
 def _histories(session: Session, user_ids: Sequence[str], limit: int) -> dict[str, list[Event]]:
     """The last `limit` events of each user, oldest first."""
     newest = func.row_number().over(partition_by=EventRow.user_id, order_by=(EventRow.at.desc(), EventRow.id.desc()))
-    counted = EventRow.user_id.in_(user_ids), _NO_LOOK
+    counted = EventRow.user_id.in_(user_ids), _WORN
     ranked = select(*STORED, EventRow.id, newest.label("place")).where(*counted).subquery()
     query = select(*(ranked.c[name] for name in COLUMNS)).where(ranked.c.place <= limit)
     found: dict[str, list[Event]] = {}

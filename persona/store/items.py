@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, NotFound
@@ -16,7 +16,7 @@ from persona.store.bulk import existing, replace
 from persona.store.engine import Database, batches
 from persona.store.packing import pack, unpack
 from persona.store.records import Domain, Item
-from persona.store.schema import ItemRow, ItemVectorRow
+from persona.store.schema import GenerationRow, ItemRow, ItemVectorRow
 
 PLAIN = ("id", "domain", "category", "title", "picture", "colour", "pattern", "style", "price", "owner",
          "cutout_failed", "look", "active")  # fmt: skip
@@ -33,7 +33,7 @@ class Items(Database):
         count = 0
         with self._writing(alone=True) as session:
             for part in batches(items):
-                rows = {item.id: _row(item, datetime.now(UTC)) for item in part}
+                rows = {item.id: item_row(item, datetime.now(UTC)) for item in part}
                 _drop_vectors_of_changed(session, rows)
                 replace(session, ItemRow.__table__, list(rows.values()), keep=["created_at"])
                 count += len(part)
@@ -45,7 +45,7 @@ class Items(Database):
             row = session.get(ItemRow, item_id)
         if row is None:
             raise NotFound(f"item {item_id!r} is not in the catalogue; import it first")
-        return _item(row)
+        return item_of(row)
 
     def items(self, domain: Domain | None = "garment", active: bool | None = True) -> list[Item]:
         """Return the items of a domain in the order of their ids; None: of any domain, active or not."""
@@ -55,14 +55,14 @@ class Items(Database):
         if active is not None:
             query = query.where(ItemRow.active == active)
         with self._reading() as session:
-            return [_item(row) for row in session.scalars(query)]
+            return [item_of(row) for row in session.scalars(query)]
 
     def looks(self, owner: str | None = None) -> list[Item]:
         """Return the active looks that are everybody's and, with an owner (a user's id), those that user saved."""
         theirs = or_(ItemRow.owner.is_(None), ItemRow.owner == owner)  # equal to NULL is nobody
         query = select(ItemRow).where(ItemRow.domain == "look", ItemRow.active, theirs).order_by(ItemRow.id)
         with self._reading() as session:
-            return [_item(row) for row in session.scalars(query)]
+            return [item_of(row) for row in session.scalars(query)]
 
     def delete_look(self, look_id: str, owner: str) -> None:
         """Erase a look that this user saved, with what was done with it. Raises NotFound."""
@@ -84,7 +84,7 @@ class Items(Database):
         query = select(ItemRow).where(ItemRow.picture == sha256).order_by(ItemRow.id).limit(1)
         with self._reading() as session:
             row = session.scalar(query)
-        return None if row is None else _item(row)
+        return None if row is None else item_of(row)
 
     def put_item_vectors(self, model: str, item_ids: Sequence[str], vectors: NDArray[Any]) -> None:
         """Store a model's content vectors of items, float32 (n, d), in place of earlier ones.
@@ -118,7 +118,17 @@ def _drop_vectors_of_changed(session: Session, rows: dict[str, dict[str, Any]]) 
     session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_id.in_(changed)))
 
 
-def _row(item: Item, now: datetime) -> dict[str, Any]:
+def in_use(session: Session, pictures: Sequence[str]) -> set[str]:
+    """Which of these pictures a generation or an item still refers to."""
+    used: set[str] = set()
+    for part in batches(pictures):
+        generated = select(GenerationRow.picture).where(GenerationRow.picture.in_(part))
+        used.update(session.scalars(union(generated, select(ItemRow.picture).where(ItemRow.picture.in_(part)))))
+    return used
+
+
+def item_row(item: Item, now: datetime) -> dict[str, Any]:
+    """An item as a row of its table."""
     lab = item.lab or (None, None, None)
     rights = item.rights
     return {
@@ -131,7 +141,8 @@ def _row(item: Item, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _item(row: ItemRow) -> Item:
+def item_of(row: ItemRow) -> Item:
+    """A row of the table of items as an item."""
     lab = (row.lab_l, row.lab_a, row.lab_b)
     rights = {
         "licence": row.licence, "source": row.rights_source, "consent": row.consent, "generated": row.generated,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-Domain = Literal["garment", "look"]
+Domain = Literal["garment", "look", "style"]
 Category = Literal[
     "t-shirt", "longsleeve", "pants", "shoes", "shirt", "dress", "outwear", "shorts", "polo",
     "skirt", "hat", "undershirt", "blazer", "hoodie", "body", "top", "blouse",
@@ -25,7 +25,9 @@ Season = Literal["spring", "summer", "autumn", "winter"]
 SEASONS: tuple[str, ...] = get_args(Season)
 Occasion = Literal["everyday", "work", "evening", "wedding", "party", "stage"]  # what a look is for: its category
 OCCASIONS: tuple[str, ...] = get_args(Occasion)
-ItemCategory = Literal[Category, Occasion]
+Origin = Literal["person", "work"]  # whose a style is: its category. A work is a print, a painting, a brand's pattern
+ORIGINS: tuple[str, ...] = get_args(Origin)
+ItemCategory = Literal[Category, Occasion, Origin]
 AgeBand = Literal["under-18", "18-24", "25-34", "35-44", "45-54", "55-64", "65-plus"]
 Facet = Literal["category", "colour", "pattern", "style"]
 FACETS: dict[str, tuple[str, ...]] = {
@@ -119,7 +121,7 @@ class Rights(Record):
 class Item(Record):
     """One thing of the catalogue. Colour is CIELAB (D65), measured from the visible garment; of a look, the lips'.
 
-    A garment's category is what it is, a look's the occasion that it is for most of all.
+    A garment's category is what it is, a look's the occasion that it is for most of all, a style's whose it is.
     """
 
     id: Identifier
@@ -133,7 +135,7 @@ class Item(Record):
     style: Style | None = None
     seasons: tuple[Season, ...] = ()  # empty: all year
     price: Annotated[Finite, Field(ge=0)] | None = None
-    # whose wardrobe or shop it is from; of a look, the id of the user who saved it, with whom it is erased
+    # whose wardrobe or shop it is from; of a look or a style, the id of the user whose it is, with whom it is erased
     owner: Annotated[str, Field(max_length=128), NoNul] | None = None
     rights: Rights
     cutout_failed: Annotated[str, Field(max_length=256), NoNul] | None = None  # why the background could not be removed
@@ -142,21 +144,74 @@ class Item(Record):
 
     @model_validator(mode="after")
     def _fits_its_domain(self) -> Item:
-        possible = CATEGORIES if self.domain == "garment" else OCCASIONS
+        possible = {"garment": CATEGORIES, "look": OCCASIONS, "style": ORIGINS}[self.domain]
         if self.category not in possible:
             raise ValueError(f"category: {self.category} is none of a {self.domain}: choose from {', '.join(possible)}")
         if self.domain == "look" and self.look is None:
             raise ValueError("look: is missing; an item of the domain look says what is put where")
-        if self.domain == "garment" and self.look is not None:
-            raise ValueError("look: a garment has none; leave it out, or make the domain look")
+        if self.domain != "look" and self.look is not None:
+            raise ValueError(f"look: a {self.domain} has none; leave it out, or make the domain look")
         return self
 
     @property
     def garment(self) -> Category:
-        """What kind of garment it is. Raises ValueError for a look."""
+        """What kind of garment it is. Raises ValueError for what is none."""
         if self.domain != "garment":
             raise ValueError(f"item {self.id!r} is a {self.domain}, no garment")
         return cast(Category, self.category)
+
+
+class Agreement(Record):
+    """Under what terms a style was learnt from its references, and may be used. consent: of the person shown on them.
+
+    given_at: when it was agreed; until: when that ends, None until it is withdrawn.
+    """
+
+    licence: Annotated[str, Field(min_length=1, max_length=128), NoNul]
+    source: Annotated[str, Field(min_length=1, max_length=512), NoNul]
+    consent: bool = False
+    given_at: Past
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Agreement:
+        if self.until is not None and self.until <= self.given_at:
+            raise ValueError(f"until: {self.until.isoformat()} is not after given_at; say when the agreement ends")
+        return self
+
+
+class NamedStyle(Record):
+    """A style learnt from references that were not kept. id: of its item, by which users like it.
+
+    owner: a stored user whose style it is; without their consent `photos` it is not in force, and it is erased with
+    them. model: name@version whose vectors were learnt. weights: of the references, above 0. picture: its swatch.
+    """
+
+    id: Identifier
+    title: Annotated[str, Field(max_length=256), NoNul] = ""
+    origin: Origin = "person"
+    agreement: Agreement
+    owner: Identifier | None = None
+    model: Annotated[str, Field(min_length=1, max_length=128), NoNul]
+    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(min_length=1)
+    picture: Sha256 | None = None
+    learnt_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _person_agrees(self) -> NamedStyle:
+        if self.origin == "person" and not self.agreement.consent:
+            raise ValueError("consent: a person's style is learnt only if they agreed; ask them, and state it")
+        return self
+
+    def item(self) -> Item:
+        """What users like: an item whose picture is the swatch, which is generated."""
+        rights = Rights(
+            licence=self.agreement.licence, source=self.agreement.source, consent=self.agreement.consent, generated=True
+        )
+        return Item(
+            id=self.id, domain="style", category=self.origin, title=self.title, picture=self.picture, owner=self.owner,
+            rights=rights,
+        )  # fmt: skip
 
 
 class Event(Record):

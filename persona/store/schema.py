@@ -215,6 +215,30 @@ class ItemVectorRow(Base):
     vector: Mapped[bytes]
 
 
+class StyleRow(Base):
+    """What makes an item of the domain style one that can be used: who learnt it, and how long consent lasts."""
+
+    __tablename__ = "styles"
+
+    item_id: Mapped[Key] = mapped_column(_of("items"))
+    model: Mapped[str] = mapped_column(String(128))
+    given_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    learnt_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+class StyleVectorRow(Base):
+    """What was learnt of one reference: little-endian float32."""
+
+    __tablename__ = "style_vectors"
+
+    item_id: Mapped[Key] = mapped_column(_of("items"))
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    weight: Mapped[float]
+    vector: Mapped[bytes]
+
+
 class ConditionRow(Base):
     """A user's condition vector under one model, and the last event that it knows of."""
 

@@ -9,10 +9,11 @@ from persona.store.engine import make_engine
 from persona.store.events import Events
 from persona.store.generations import Generations
 from persona.store.items import Items
+from persona.store.styles import Styles
 from persona.store.users import Users
 
 
-class Store(Users, Items, Events, Generations):
+class Store(Users, Items, Events, Generations, Styles):
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
     Threads may share one store; every call is a short session or one transaction of its own. Processes open their own.

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, union
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from persona.errors import NotFound
 from persona.store.bulk import append, existing, replace
 from persona.store.engine import Database, batches
+from persona.store.items import in_use
 from persona.store.records import Preference, Profile, Traits
 from persona.store.schema import ConditionRow, ConsentRow, EventRow, GenerationRow, ItemRow, PreferenceRow, UserRow
+from persona.store.styles import forget_conditions
 
 TRAITS = tuple(Traits.model_fields)
 
@@ -80,7 +82,8 @@ class Users(Database):
             return session.scalar(select(func.count()).select_from(UserRow)) or 0
 
     def delete_user(self, user_id: str) -> list[str]:
-        """Erase a user with everything of theirs: preferences, consents, events, vectors, generations, saved looks.
+        """Erase a user with everything of theirs: preferences, consents, events, vectors, generations, saved looks,
+        styles that are theirs.
 
         Returns the sha256s of their pictures that nothing else refers to, for the caller to remove.
         Raises NotFound.
@@ -89,23 +92,16 @@ class Users(Database):
         touched = select(EventRow.user_id).where(EventRow.generation_id.in_(theirs))
         with self._writing(alone=True) as session:
             pictures = set(session.scalars(select(GenerationRow.picture).where(GenerationRow.user_id == user_id)))
-            looks = delete(ItemRow.__table__).where(ItemRow.domain == "look", ItemRow.owner == user_id)
-            pictures |= {picture for picture in session.scalars(looks.returning(ItemRow.picture)) if picture}
+            own = ItemRow.domain.in_(("look", "style")), ItemRow.owner == user_id
+            forget_conditions(session, list(session.scalars(select(ItemRow.id).where(*own))))
+            items = delete(ItemRow.__table__).where(*own)
+            pictures |= {picture for picture in session.scalars(items.returning(ItemRow.picture)) if picture}
             # others who acted on these generations lose those events: what was made from them is made anew
             session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(touched)))
             gone = session.execute(delete(UserRow.__table__).where(UserRow.id == user_id).returning(UserRow.id))
             if gone.first() is None:
                 raise NotFound(f"user {user_id!r} is not stored, so there is nothing to erase")
-            return sorted(pictures - _in_use(session, sorted(pictures)))
-
-
-def _in_use(session: Session, pictures: Sequence[str]) -> set[str]:
-    """Which of these pictures a generation or an item still refers to."""
-    used: set[str] = set()
-    for part in batches(pictures):
-        generated = select(GenerationRow.picture).where(GenerationRow.picture.in_(part))
-        used.update(session.scalars(union(generated, select(ItemRow.picture).where(ItemRow.picture.in_(part)))))
-    return used
+            return sorted(pictures - in_use(session, sorted(pictures)))
 
 
 def _write(session: Session, profiles: Sequence[Profile], *, bulk: bool = False) -> set[str]:

@@ -25,3 +25,6 @@ class Controls(Record):
         if self.keep_colour and self.keep_luminance:
             raise ValueError("keep_luminance: with keep_colour nothing of the style is left; keep one of the two")
         return self
+
+
+WHOLE = Controls()

@@ -1,5 +1,7 @@
 """The frozen feature nets: pictures to features of several levels, fine to coarse.
 
+Each level is what the network has there, and the responses of a bank of random filters, which know more of texture.
+
 The project's own garment network is the one that ships and needs no network. SqueezeNet 1.1 and VGG16 come by name from
 torchvision, which downloads their ImageNet weights once.
 """
@@ -9,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
 
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, OutOfDate
+from persona.style.filters import FilterBank
 
 GARMENT = "visual-64"  # the model folder of the garment network
 NETS = (GARMENT, "squeezenet1_1", "vgg16")
+_FILTERS, _KERNEL = 24, 5  # of the bank
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -31,8 +36,12 @@ class FeatureNet(nn.Module):
         self, name: str, version: str, stages: Sequence[nn.Module], channels: tuple[int, ...], strides: tuple[int, ...]
     ) -> None:
         super().__init__()
-        self.name, self.version, self.channels, self.strides = name, version, channels, strides
+        self.name, self.version, self.strides = name, version, strides
+        self.channels = tuple(each + 2 * _FILTERS for each in channels)
         self.stages = nn.ModuleList(stages).eval().requires_grad_(False)
+        self.bank = FilterBank(
+            _FILTERS, (_KERNEL,), torch.Generator().manual_seed(0), scales=len(strides), stride=strides[0]
+        )
 
     def prepare(self, pictures: Tensor) -> Tensor:
         """As the network was trained to see them."""
@@ -43,11 +52,10 @@ class FeatureNet(nn.Module):
         """(n, 3, h, w) from 0 to 1 to features (n, channels, h / stride, w / stride) of each level; h and w
         are multiples of the largest stride."""
         x, levels = self.prepare(pictures), []
-        height, width = pictures.shape[2:]
-        for stage, stride in zip(self.stages, self.strides):
-            x = stage(x)
-            size = (height // stride, width // stride)  # SqueezeNet's pooling without padding is a pixel short
-            levels.append(x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False))
+        for stage, responses in zip(self.stages, self.bank(pictures)):
+            x, size = stage(x), responses.shape[2:]  # SqueezeNet's pooling without padding is a pixel short
+            known = x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+            levels.append(torch.cat([known, responses], 1))
         return levels
 
     def train(self, mode: bool = True) -> FeatureNet:

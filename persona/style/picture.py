@@ -119,13 +119,19 @@ def composed(rgba: Bytes, region: Floats, view: View, result: Tensor) -> Bytes:
     change = (result - view.rgb)[0, :, :height, :width].permute(1, 2, 0).numpy()
     if change.shape[:2] != (bottom - top, right - left):
         change = cv2.resize(change, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    straight = unpremultiply(rgba[top:bottom, left:right])
-    weight = region[top:bottom, left:right, None]
+    composed = rgba.copy()
+    box = np.s_[top:bottom, left:right]
+    composed[box] = changed(rgba[box], region[box], change)
+    return composed
+
+
+def changed(rgba: Bytes, region: Floats, change: Floats) -> Bytes:
+    """The premultiplied picture (h, w, 4) with `change` (h, w, 3), of sRGB from 0 to 1, added to its straight colours,
+    as far as the region (h, w) goes. Alpha and all pixels outside the region stay, bit for bit."""
+    straight, weight = unpremultiply(rgba), region[..., None]
     moved = straight[..., :3].astype(np.float32) + 255 * change * (weight / np.maximum(_alpha(straight), weight))
     straight[..., :3] = np.rint(np.clip(moved, 0, 255)).astype(np.uint8)
-    composed = rgba.copy()
-    composed[top:bottom, left:right] = np.where(weight > 0, premultiply(straight), rgba[top:bottom, left:right])
-    return composed
+    return np.where(weight > 0, premultiply(straight), rgba)
 
 
 def _alpha(straight: Bytes) -> Floats:

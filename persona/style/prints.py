@@ -139,7 +139,7 @@ def _marble(rows: Plane, columns: Plane, draw: np.random.Generator) -> Labels:
 
 
 def _triangles(rows: Plane, columns: Plane, draw: np.random.Generator) -> Labels:
-    n = _times(draw, 2, 7)
+    n = 4 * _times(draw, 1, 3)  # so that the colours, which go round in fours, meet at the seam
     y, x = (n * rows) % 1, (n * columns) % 1
     cells = (np.floor(n * rows) * 7 + np.floor(n * columns) * 3).astype(np.int64)
     return (cells + (x > y) + 2 * (x + y > 1)) % 4

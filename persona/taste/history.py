@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from persona.errors import NotFound
 from persona.store.events import POPULARITY
-from persona.store.records import EVENT_TYPES, Event
+from persona.store.records import EVENT_TYPES, Event, Item
 from persona.taste.table import UNKNOWN, Floats, ItemTable
 
 LONGEST = 50  # events that the model reads, the last ones
@@ -24,9 +24,10 @@ GAP_BUCKETS = 16  # doublings of an hour: the last one is 3.7 years and more
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One event. Its subject is a row of the table (item), or a picture outside it (feature and category).
+    """One event. Its subject is a row of the table (item), or something outside it (feature and category).
 
-    feature: float32 (64,), the content vector of a generated picture; category: its code, -1 unknown.
+    feature: float32 (64,), the content vector of a generated picture or of a style; category: its code, -1 unknown.
+    style: the item of that style.
     """
 
     type: str
@@ -34,6 +35,7 @@ class HistoryEntry:
     item: int | None = None
     feature: Floats | None = None
     category: int = UNKNOWN
+    style: Item | None = None
 
     def __post_init__(self) -> None:
         if self.item is None and self.feature is None:
@@ -44,18 +46,23 @@ def history_of(
     events: Iterable[Event],
     table: ItemTable,
     generations: Mapping[str, tuple[Floats, int]] | None = None,
+    styles: Mapping[str, tuple[Floats, Item]] | None = None,
     *,
     strict: bool = False,
 ) -> list[HistoryEntry]:
     """Events, oldest first, as entries over this table. generations: by id, (feature (64,), category code).
+    styles: by id, (feature (64,), item): they are in no table, since none is recommended among garments.
 
-    What is not in the table (an item withdrawn since) or not among the generations is left out; strict raises NotFound
+    What is not in the table (an item withdrawn since) nor among those is left out; strict raises NotFound
     naming it instead, which suits a history that came with the request.
     """
     entries = []
     for event in events:
         if event.item_id is not None and event.item_id in table.index:
             entries.append(HistoryEntry(event.type, event.at, table.index[event.item_id]))
+        elif event.item_id is not None and event.item_id in (styles or {}):
+            feature, item = (styles or {})[event.item_id]
+            entries.append(HistoryEntry(event.type, event.at, None, feature, style=item))
         elif event.generation_id is not None and event.generation_id in (generations or {}):
             feature, category = (generations or {})[event.generation_id]
             entries.append(HistoryEntry(event.type, event.at, None, feature, category))

@@ -113,7 +113,7 @@ def _reason(cause: Preference | HistoryEntry, table: ItemTable) -> Reason:
         verb = "like" if cause.weight > 0 else "dislike"
         text = f"because you {verb} {_said(cause)}"
         return Reason(kind="preference", text=text, weight=0, facet=cause.facet, value=cause.value)
-    item = table.items[cause.item] if cause.item is not None else None
+    item = table.items[cause.item] if cause.item is not None else cause.style
     text = "because " + _DONE[cause.type].format(name_of(item) if item else _drawn(cause.category))
     return Reason(kind="event", text=text, weight=0, item_id=item.id if item else None)
 
@@ -127,7 +127,9 @@ def _said(preference: Preference) -> str:
 
 
 def name_of(item: Item) -> str:
-    """An item as a person would name it: its title, or colour, pattern and category."""
+    """An item as a person would name it: its title, or colour, pattern and category; a style by its name."""
+    if item.domain == "style":
+        return f"the style {item.title or item.id}"
     if item.title:
         return item.title
     words = [item.colour, item.pattern if item.pattern != "plain" else None, item.category]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from persona.catalog.pictures import premultiply
 from persona.errors import BadInput, OutOfDate
 from persona.recommend.credentials import Signer, open_signer
 from persona.recommend.provenance import FORMATS, SOURCE_TYPES, WORDS, Format, Label, encode, media_type, read_label
@@ -31,6 +32,22 @@ def test_a_label_is_written_and_read(format: Format, source: Any) -> None:
         assert same == (format != "jpeg")
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_transparent_picture_stays_so_where_files_can(format: Format) -> None:
+    alpha = np.random.default_rng(1).integers(0, 256, (40, 60, 1)).astype(np.uint8)
+    rgba = premultiply(np.concatenate([PICTURE, alpha], 2))
+    with Image.open(io.BytesIO(encode(rgba, format, Label("algorithmicallyEnhanced")))) as image:
+        read = np.asarray(image)
+    if format == "jpeg":
+        assert np.abs(read.astype(int) - (rgba[..., :3].astype(int) + 255 - alpha)).mean() < 12
+    else:
+        np.testing.assert_array_equal(premultiply(read), rgba)
+    solid = np.dstack([PICTURE, np.full(PICTURE.shape[:2], 255, np.uint8)])
+    assert encode(solid, format, Label("algorithmicallyEnhanced")) == encode(
+        PICTURE, format, Label("algorithmicallyEnhanced")
+    )
+
+
 def test_what_bears_no_label() -> None:
     file = io.BytesIO()
     Image.fromarray(PICTURE).save(file, "PNG")
@@ -41,6 +58,7 @@ def test_what_bears_no_label() -> None:
 def test_a_picture_goes_on_saying_that_a_model_made_it() -> None:
     enhanced, made = Label("algorithmicallyEnhanced"), Label("trainedAlgorithmicMedia", "Somebody's words")
     assert enhanced.after(made) == Label("trainedAlgorithmicMedia")
+    assert Label("algorithmicallyEnhanced", "Ours").after(made) == Label("trainedAlgorithmicMedia", "Ours")
     assert made.after(enhanced) == made
     assert enhanced.after(None) == enhanced
 

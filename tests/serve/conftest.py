@@ -44,6 +44,9 @@ from persona.serve.app import create_app
 from persona.settings import Settings
 from persona.store import Store, upgrade
 from persona.store.records import COLOURS, PATTERNS, Event, Item, Preference, Profile, Rights
+from persona.style.features import open_features
+from persona.style.model import StyleModel
+from persona.style.networks import Decoder
 from persona.taste.model import TasteConfig, TasteModel
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -99,6 +102,15 @@ def make_models(folder: Path) -> None:
     torch.nn.init.normal_(taste.out.weight, std=0.2)  # as initialised it does not tell items apart
     taste.save(folder / "taste-garment", card="A small untrained model for tests.", metrics={})
     make_look_models(folder)
+    make_style_model(folder)
+
+
+def make_style_model(folder: Path) -> None:
+    """The model folder of styles, untrained, on the garment network that lies beside it."""
+    torch.manual_seed(3)
+    net = open_features("visual-64", folder)
+    model = StyleModel(net, Decoder(net.channels, net.strides))
+    model.save(folder / "style", card="A small untrained network for tests.", metrics={})
 
 
 def make_look_models(folder: Path) -> None:

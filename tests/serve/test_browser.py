@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from persona.recommend.provenance import read_label
+from persona.style.prints import draw_print
 
 from .conftest import file_of, needs_faces, portrait
 
@@ -122,7 +123,7 @@ def test_make_a_profile_by_touch_and_by_keyboard(page: Any) -> None:
 
 
 def test_every_control_has_a_name_and_the_documentation_fits(page: Any) -> None:
-    for address in ("/", "/for/demo-ana", "/makeup", "/docs"):
+    for address in ("/", "/for/demo-ana", "/makeup", "/style", "/docs"):
         page.goto(address)
         assert fits(page)
         nameless = page.evaluate(
@@ -216,4 +217,53 @@ def test_makeup_without_javascript(chromium: Any, shared_server: Any) -> None:
     page.get_by_role("button", name="Put it on").click()
     assert page.get_by_text("Made up with AI by persona").is_visible()
     assert page.get_by_label("Monk tone 8").is_checked()
+    context.close()
+
+
+def styled(page: Any, before: str = "") -> str:
+    """The address of the garment in the style, once it is another one than before."""
+    for _ in range(200):
+        found = page.locator(".styled img")
+        if found.count() and (now := str(found.get_attribute("src"))) != before:
+            return now
+        page.wait_for_timeout(100)
+    raise AssertionError("the picture stays as it was")
+
+
+def test_a_garment_in_a_style(page: Any) -> None:
+    page.goto("/style")
+    assert fits(page)
+    first = styled(page)
+    page.locator(".garments .option").nth(3).click()
+    second = styled(page, first)
+    page.get_by_label("Strength").fill("0.4")
+    third = styled(page, second)
+    page.get_by_label("keep its colours").check()
+    styled(page, third)
+    assert page.get_by_text("Styled with AI by persona").is_visible()
+    page.evaluate(WATCH)
+    print_ = {"name": "print.png", "mimeType": "image/png", "buffer": file_of(draw_print("dots", 640, 3))}
+    page.set_input_files("#reference", print_)
+    page.wait_for_timeout(1000)
+    before = styled(page)
+    page.get_by_label("It may be used, and whoever is on it agreed to this use.").check()
+    styled(page, before)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the picture").click()
+    assert read_label(download.value.path().read_bytes()) is not None
+    assert fits(page)
+
+
+def test_style_without_javascript(chromium: Any, shared_server: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False, base_url=shared_server.address)
+    page = context.new_page()
+    page.goto("/style")
+    first = styled(page)
+    page.locator(".references .option").nth(2).click()
+    page.get_by_role("button", name="Put it on").click()
+    assert styled(page) != first
+    print_ = {"name": "print.png", "mimeType": "image/png", "buffer": file_of(draw_print("dots", 96, 3))}
+    page.set_input_files("#reference", print_)
+    page.get_by_role("button", name="Put it on").click()
+    assert "The reference" in page.get_by_role("alert").inner_text()
     context.close()

@@ -21,6 +21,7 @@ from schemathesis.config import SchemathesisConfig
 
 from persona.recommend import Recommender
 from persona.serve.app import create_app
+from persona.serve.docs import parts
 from persona.settings import Settings
 
 load_all_checks()
@@ -47,6 +48,10 @@ OPERATIONS = [
     ("post", "/v1/users/{user_id}/looks"),
     ("get", "/v1/users/{user_id}/looks"),
     ("delete", "/v1/users/{user_id}/looks/{look_id}"),
+    ("post", "/v1/style/apply"),
+    ("get", "/v1/styles"),
+    ("post", "/v1/styles"),
+    ("delete", "/v1/styles/{style_id}"),
     ("get", "/i/{sha256}.webp"),
     ("get", "/livez"),
     ("get", "/readyz"),
@@ -140,8 +145,8 @@ def test_the_examples_of_the_document_are_accepted(client: FlaskClient) -> None:
 
 
 def form(example: dict[str, Any]) -> dict[str, Any]:
-    """An example as a form: what stands as @name is a file."""
-    return {name: _part(value) for name, value in example.items()}
+    """An example as a form: what stands as @name is a file, and a list of such are several."""
+    return {name: [_part(part) for part in parts(value)] for name, value in example.items()}
 
 
 def _part(value: Any) -> Any:

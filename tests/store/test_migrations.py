@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from persona.errors import BadInput, OutOfDate
-from persona.store import Event, Item, Preference, Profile, Rights, Store, migrate, upgrade
+from persona.store import Agreement, Event, Item, NamedStyle, Preference, Profile, Rights, Store, migrate, upgrade
 from persona.store.engine import make_engine, parse_url
 from persona.store.migrate import alembic_config
 from persona.store.schema import Base
@@ -91,6 +91,33 @@ def test_looks_go_with_their_migration_and_garments_stay(database_url: str, engi
         assert store.item_vectors("visual-64@1")[0] == ["coat"]
         store.put_items([look])
         assert store.looks("u1") == [look]
+
+
+def test_styles_go_with_their_migration_and_looks_stay(database_url: str, engine: Engine) -> None:
+    at = datetime(2025, 5, 4, tzinfo=UTC)
+    rights = Rights(licence="CC0-1.0", source="https://example.org")
+    look = Item(id="look", domain="look", category="party", rights=rights, look={"products": []})
+    agreed = Agreement(licence="by agreement", source="mia", consent=True, given_at=at)
+    mia = NamedStyle(id="mia", agreement=agreed, model="style@1", weights=(1,), learnt_at=at)
+    ones = np.ones((1, 4), np.float32)
+    with Store.open(database_url) as store:
+        store.put_user(Profile(id="u1"))
+        store.put_items([look])
+        store.put_style(mia, ones, "visual-64@1", ones[0])
+        liked = [Event(key=item, user_id="u1", item_id=item, type="like", at=at) for item in ("look", "mia")]
+        store.add_events(liked)
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+    assert not {"styles", "style_vectors"} & set(inspect(engine).get_table_names())
+    upgrade(database_url)
+    with Store.open(database_url) as store:
+        assert store.items(domain=None) == [look]
+        assert store.history("u1") == liked[:1]
+        assert store.styles() == []
+        store.put_style(mia, ones, "visual-64@1", ones[0])
+        assert store.get_style("mia") == mia
 
 
 TOMORROW = """

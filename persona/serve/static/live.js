@@ -1,11 +1,16 @@
-// The makeup page without reloading it: posts the page's own form in the background and puts the answer's parts in place.
-// Everything works without this file.
+// Pages that work on photos, without reloading them: posts the page's own form in the background and puts the answer's
+// parts in place. Everything works without this file. The form says of itself: data-file, the name of a download;
+// data-leave, buttons that lead to another page; data-answer, buttons whose answer stands below; data-quiet, fields
+// whose change alone asks for nothing.
 "use strict";
 
-const form = document.getElementById("makeup");
+const form = document.querySelector("form.live");
 const SIDE = 1280; // pixels of a photo that is only looked at; the download uses the photo itself
 const WAIT = 250; // milliseconds between the last touch and the request
-let last = null, timer = 0, wiped = "50", small = {}; // small: the photo made smaller, by the file it was made of
+const RIGHTS = { photo: "photo_rights", reference: "reference_rights" }; // what has to be ticked before a file is sent
+let last = null, timer = 0, wiped = "50", small = {}; // small: photos made smaller, by field, with the file they were
+
+const among = (list, name) => (form.dataset[list] || "").split(" ").includes(name);
 
 function wipe() {
   const range = document.querySelector(".wipe"), before = document.querySelector(".before");
@@ -18,37 +23,39 @@ function wipe() {
   move();
 }
 
-async function smaller(file) {
-  if (small.file === file) return small.blob;
+async function smaller(name, file) {
+  if (small[name] && small[name].file === file) return small[name].blob;
   const bitmap = await createImageBitmap(file).catch(() => null); // upright, as the file says
   if (!bitmap) return file; // the server says what is wrong with it
   const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
   let blob = file;
   if (scale < 1) {
-    const canvas = document.createElement("canvas");
+    const canvas = document.createElement("canvas"), kind = file.type === "image/jpeg" ? file.type : "image/png";
     canvas.width = Math.round(bitmap.width * scale);
     canvas.height = Math.round(bitmap.height * scale);
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    blob = await new Promise(done => canvas.toBlob(done, "image/jpeg", 0.95));
+    blob = await new Promise(done => canvas.toBlob(done, kind, 0.95));
   }
-  small = { file, blob };
+  small[name] = { file, blob };
   return blob;
 }
 
 async function send(name, value) {
   if (last) last.abort();
-  const mine = last = new AbortController(), fields = new FormData(form), photo = fields.get("photo");
+  const mine = last = new AbortController(), fields = new FormData(form);
   fields.set(name, value);
-  if (photo && photo.size) {
-    if (!form.elements.photo_rights.checked) fields.delete("photo"); // it stays here until it may be used
-    else if (value !== "save") fields.set("photo", await smaller(photo), "photo.jpg");
+  for (const [field, rights] of Object.entries(RIGHTS)) {
+    const file = fields.get(field);
+    if (!file || !file.size) continue;
+    if (!form.elements[rights].checked) fields.delete(field); // it stays here until it may be used
+    else if (value !== "save") fields.set(field, await smaller(field, file), "photo");
   }
   document.getElementById("stage").setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, signal: mine.signal });
     if (answer.headers.get("Content-Type").startsWith("image/")) return keep(await answer.blob());
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (mine === last) show(page, name === "do" && ["advise", "make"].includes(value));
+    if (mine === last) show(page, name === "do" && among("answer", value));
   } catch (error) {
     if (error.name !== "AbortError") complain("The server does not answer. Nothing was lost: try again.");
   }
@@ -57,18 +64,18 @@ async function send(name, value) {
 function keep(blob) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = "made-up.png";
+  link.download = form.dataset.file;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   document.getElementById("stage").removeAttribute("aria-busy");
 }
 
-function show(page, advised) {
-  const fresh = page.getElementById("stage");
+function show(page, asked) {
+  const fresh = page.getElementById("stage"), answer = document.getElementById("answer");
   if (!fresh) return complain(page.querySelector(".lede") ? page.querySelector(".lede").textContent : "That went wrong.");
   document.getElementById("stage").replaceWith(fresh);
-  if (advised || page.querySelector(".scheme, .made")) document.getElementById("answer").replaceWith(page.getElementById("answer"));
-  if (advised) document.getElementById("answer").scrollIntoView();
+  if (answer && (asked || page.querySelector(".scheme, .made"))) answer.replaceWith(page.getElementById("answer"));
+  if (asked) document.getElementById("answer").scrollIntoView();
   const list = page.querySelector(".looks input:checked");
   if (list && list.value === "own") document.querySelector(".looks").replaceWith(page.querySelector(".looks"));
   for (const slider of page.querySelectorAll("#parts input")) document.getElementById(slider.id).disabled = slider.disabled;
@@ -87,14 +94,14 @@ function complain(text) {
 
 form.addEventListener("submit", event => {
   const button = event.submitter;
-  if (button && button.value === "keep") return; // another page
+  if (button && among("leave", button.value)) return; // another page
   event.preventDefault();
   send(button && button.name ? button.name : "do", button && button.name ? button.value : "apply");
 });
 
 document.addEventListener("change", event => {
   const field = event.target;
-  if (field.form !== form || ["occasion", "season", "products", "reference", "reference_rights"].includes(field.name)) return;
+  if (field.form !== form || among("quiet", field.name)) return;
   if (field.type === "range" || field.classList.contains("wipe")) return; // told by input below
   clearTimeout(timer);
   send("do", "apply");

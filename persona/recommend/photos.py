@@ -1,0 +1,46 @@
+"""What every service that works on photos shares: how large they may be, who allows it, and results that say of
+themselves what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from persona.catalog.pictures import Bytes
+from persona.errors import BadInput
+from persona.recommend.credentials import Signer
+from persona.recommend.provenance import Format, Label, encode, media_type
+from persona.store import Store
+
+MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
+AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A result: before and after, uint8 (h, w, 3), or premultiplied (h, w, 4). It is the caller's: nothing is kept."""
+
+    before: Bytes = field(repr=False)
+    after: Bytes = field(repr=False)
+    label: Label
+    signer: Signer | None
+
+    def file(self, format: Format) -> bytes:
+        """The result's file, labelled, and signed where there is a signer. Raises OutOfDate where that fails."""
+        content = encode(self.after, format, self.label)
+        return self.signer.sign(content, media_type(format), self.label) if self.signer else content
+
+
+def check_photo_consent(store: Store, user_id: str | None) -> None:
+    """Raise BadInput (user_id, no_consent) for a stored user who has not allowed `photos`, NotFound for an unknown one.
+
+    None: a photo of nobody who is stored, by the sender's statement.
+    """
+    if user_id is not None and not store.get_user(user_id).consents.get("photos", False):
+        message = f"user {user_id!r} has not allowed the use of photos: put the consent `photos` first"
+        raise BadInput("user_id", message, "no_consent")
+
+
+def check_rights(photo_rights: str | None, field: str = "photo_rights") -> None:
+    """Raise BadInput (no_consent) where nobody said that a photo may be used."""
+    if photo_rights is None:
+        raise BadInput(field, "is missing: state that the photo is yours to use like this", "no_consent")
