@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from persona.catalog.pictures import premultiply
+from persona.catalog.pictures import decode_photo, premultiply
 from persona.errors import BadInput
 from persona.style.evaluate_restore import DAMAGES, OPENCV, damage_of, opencv, psnr, restore_figures
 from persona.style.restore import COARSEST, FINEST, MARGIN, restore
 
 SIDE = 96
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "demo" / "items.zip"
 
 
 def garment(rgb: np.ndarray) -> np.ndarray:
@@ -36,15 +40,16 @@ def box(side: int = SIDE, half: int = 9) -> np.ndarray:
     return hole
 
 
-@pytest.mark.parametrize("angle", [0.0, 0.4, np.pi / 2])
-def test_stripes_go_on_where_opencv_blurs_them(angle: float) -> None:
+@pytest.mark.parametrize("angle", [0.0, 0.4, 1.1, np.pi / 2])
+def test_stripes_go_on_whichever_way_they_run(angle: float) -> None:
     whole, hole = garment(stripes(angle=angle)), box()
     damaged = whole.copy()
     damaged[hole, :3] = 0
     ours = psnr(restore(damaged, hole)[..., :3], whole[..., :3], hole)
     theirs = max(psnr(opencv(damaged, hole, method), whole[..., :3], hole) for method in OPENCV.values())
-    assert ours > 24
-    assert ours > theirs + 6
+    assert ours > 32
+    if angle in (0.4, 1.1):  # along the rows and columns of the picture OpenCV goes on with perfect ones as well
+        assert ours > theirs + 6
 
 
 @pytest.mark.parametrize("texture", [0.0, 1.0])
@@ -78,7 +83,7 @@ def test_a_slope_of_light_goes_through() -> None:
 
 def test_a_large_picture_is_filled_in_its_coarse_and_its_fine_texture() -> None:
     side = 2 * COARSEST + 37  # odd: halving pads it
-    whole, hole = garment(stripes(side, 14)), box(side, side // 2 - MARGIN - 70)
+    whole, hole = garment(stripes(side, 14, 0.4)), box(side, side // 2 - MARGIN - 70)
     damaged = whole.copy()
     damaged[hole, :3] = 0
     ours = psnr(restore(damaged, hole)[..., :3], whole[..., :3], hole)
@@ -186,6 +191,16 @@ def test_damage_is_of_the_size_asked_for(kind: str) -> None:
         holes = [damage_of(solid, kind, share, np.random.default_rng(seed)) for seed in range(10)]
         assert all((hole & ~solid).sum() == 0 for hole in holes)
         assert np.median([hole.sum() for hole in holes]) == pytest.approx(share * solid.sum(), rel=0.35)
+
+
+def test_garments_that_ship_are_filled_better_than_by_opencv() -> None:
+    with zipfile.ZipFile(SHIPPED) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".webp")][::20]
+        pictures = np.stack([premultiply(decode_photo(archive.read(name))) for name in names])
+    found = restore_figures(pictures, shares=(0.04,))
+    assert found["inpaint_holes"] > 20
+    assert found["inpaint_gain"] > 0.5
+    assert found["inpaint_outside_changed"] == 0
 
 
 def test_figures_of_garments_damaged_on_purpose() -> None:
