@@ -16,7 +16,7 @@ from persona.style.statistics import resized
 LEVELS = 4  # of the pyramid, and what is left below them
 PATCH = 3  # pixels a side
 NUMBERS = 3 * PATCH**2
-MOST, LEAST = 10.0, 0.2  # gains of a direction of patch space: folds stay under a style of one colour
+MOST, LEAST = 16.0, 0.25  # gains of a direction of patch space: folds stay under a style of one colour
 _PASSES = 2  # patches overlap, so that one falls short
 _RIDGE = 1e-6
 
@@ -41,7 +41,7 @@ def transported(rgb: Tensor, mask: Tensor, style: Moments) -> Tensor:
     moved = []
     for band, wanted in zip(bands, style):
         for _ in range(_PASSES):
-            band = _filtered(band, _monge(_covariance(band, mask), wanted))
+            band = _filtered(band, _monge(_covariance(band, mask), wanted, _PASSES))
         moved.append(band)
     mean, covariance = _below(low, mask)
     map_ = _monge(covariance, style[-1])
@@ -82,13 +82,13 @@ def _below(low: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.einsum("nchw,ndhw->ncd", apart * weight, apart).double()
 
 
-def _monge(own: Tensor, wanted: Tensor) -> Tensor:
-    """The linear map (n, d, d) from one normal distribution to another, its gains between LEAST and MOST."""
+def _monge(own: Tensor, wanted: Tensor, passes: int = 1) -> Tensor:
+    """The linear map (n, d, d) from one normal distribution to another, its gains after all passes at most MOST."""
     ridge = _RIDGE * torch.eye(own.shape[1], dtype=torch.float64, device=own.device)
     root, inverse = _powers(own + ridge)
     middle, _ = _powers(root @ (wanted.double() + ridge) @ root)
     values, vectors = torch.linalg.eigh(inverse @ middle @ inverse)
-    return (vectors * values.clamp(LEAST, MOST)[:, None] @ vectors.mT).float()
+    return (vectors * values.clamp(LEAST ** (1 / passes), MOST ** (1 / passes))[:, None] @ vectors.mT).float()
 
 
 def _powers(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from persona.errors import BadInput
 from persona.settings import Settings
 from persona.style.data import SIDE, StyleSet
 from persona.style.features import GARMENT, open_features
-from persona.style.networks import statistics_of, stylise
+from persona.style.networks import style_of, stylise
 from persona.style.train import Plan, Trainer
 
 SMALL = Plan(steps=12, batch=2, patches_from=4, own=0.5)
@@ -95,10 +95,10 @@ def test_learning_brings_one_picture_nearer_to_one_style(data: StyleSet) -> None
 def _apart(run: Trainer, rgb: torch.Tensor, mask: torch.Tensor, style: torch.Tensor, its: torch.Tensor) -> float:
     """How far the decoder leaves standardised statistics from the style's."""
     with torch.no_grad():
-        target = statistics_of(style, run.net(style), its)
+        target = style_of(run.net, style, its)
         made = stylise(run.decoder, run.net, rgb, mask, target, torch.ones(len(rgb), 1))
-        found = statistics_of(made, run.net(made), mask)
-    return float((run.decoder.code(found) - run.decoder.code(target)).abs().mean())
+        found = style_of(run.net, made, mask)
+    return float((run.decoder.code(found.statistics) - run.decoder.code(target.statistics)).abs().mean())
 
 
 def test_crops_follow_their_generator_and_lie_in_range(data: StyleSet) -> None:
