@@ -56,10 +56,10 @@ def throughput(model: StyleModel, device: str, batch: int, side: int = SIDES[0])
     rgb, mask, other = (
         part.to(device).expand(batch, -1, -1, -1).contiguous() for part in (view.rgb, view.mask, its.rgb)
     )
-    style, strength = style_of(net, other, torch.ones_like(mask)), torch.ones(batch, 1, device=device)
+    style = style_of(net, other, torch.ones_like(mask))
 
     def paint() -> None:
-        stylise(decoder, net, rgb, mask, style, strength)
+        stylise(decoder, net, rgb, mask, style)
         if device == "cuda":
             torch.cuda.synchronize()
 

@@ -83,9 +83,8 @@ class StyleModel:
         if controls.strength == 0:
             return rgba.copy()
         view = view_of(rgba, region)
-        strength = torch.full((1, 1), controls.strength)
-        made = stylise(self.decoder, self.net, view.rgb, view.mask, wanted, strength).clamp(0, 1)
-        return composed(rgba, region, view, kept(view.rgb, made, view.mask, controls))
+        made = kept(view.rgb, stylise(self.decoder, self.net, view.rgb, view.mask, wanted), view.mask, controls)
+        return composed(rgba, region, view, view.rgb.lerp(made, controls.strength))
 
     def _style(self, style: Floats) -> Style:
         if style.shape != (self.dimensions,) or not np.isfinite(style).all():

@@ -40,15 +40,9 @@ def statistics_of(rgb: Tensor, levels: Sequence[Tensor], mask: Tensor | None) ->
     return [mean_std(each.float(), mask) for each in (opponent(rgb), *levels)]
 
 
-def between(own: Statistics, style: Statistics, strength: Tensor) -> Statistics:
-    """Statistics part of the way from a picture's own to a style's: strength (n, 1) from 0 to 1.
-
-    At least FOLDS of a picture's own deviation stays.
-    """
-    return [
-        (torch.lerp(mean, to_mean, strength), torch.lerp(deviation, torch.maximum(to, FOLDS * deviation), strength))
-        for (mean, deviation), (to_mean, to) in zip(own, style)
-    ]
+def reachable(own: Statistics, style: Statistics) -> Statistics:
+    """A style's statistics, where at least FOLDS of a picture's own deviation stays."""
+    return [(mean, torch.maximum(to, FOLDS * deviation)) for (_, deviation), (mean, to) in zip(own, style)]
 
 
 class Level(nn.Module):
@@ -107,14 +101,9 @@ class Decoder(nn.Module):
         flat = torch.cat([each for pair in statistics for each in pair], 1)
         return ((flat - self.centre) / self.spread).clamp(-5, 5)
 
-    def forward(
-        self, rgb: Tensor, levels: Sequence[Tensor], own: Statistics, style: Statistics, strength: Tensor
-    ) -> Tensor:
-        """Pictures (n, 3, h, w), their features and statistics, the style's and strength (n, 1) to (n, 3, h, w).
-
-        What comes back is not clipped. At strength 0 the picture comes back as it is.
-        """
-        wanted = between(own, style, strength)
+    def forward(self, rgb: Tensor, levels: Sequence[Tensor], own: Statistics, style: Statistics) -> Tensor:
+        """Pictures (n, 3, h, w), their features and statistics, and the style's to pictures, not clipped."""
+        wanted = reachable(own, style)
         code, x = self.embed(self.code(wanted)), None
         for at in reversed(range(len(self.levels))):
             features = self._normalised(levels[at], own, wanted, at + 1)
@@ -123,8 +112,7 @@ class Decoder(nn.Module):
                 features = torch.cat([pixels, features], 1)
             x = self.levels[at](features, noise_like(features), x, code)
         assert x is not None
-        painted = from_opponent(F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float())
-        return rgb + strength[:, :, None, None] * (painted - rgb)
+        return from_opponent(F.pixel_shuffle(self.paint(F.silu(x)), self.finest).float())
 
     def _normalised(self, features: Tensor, own: Statistics, wanted: Statistics, at: int) -> Tensor:
         """With the wanted statistics, in units of what is usual."""
@@ -154,18 +142,15 @@ def style_of(net: FeatureNet, rgb: Tensor, mask: Tensor) -> Style:
     return Style(statistics_of(rgb, net(rgb), mask), moments_of(rgb, mask))
 
 
-def based(rgb: Tensor, mask: Tensor, style: Style, strength: Tensor) -> Tensor:
-    """What the decoder is shown: pictures whose patches are moved to the style's, as far as strength (n, 1) says."""
-    return rgb.lerp(transported(rgb, mask, style.moments).clamp(0, 1), strength[:, :, None, None])
+def stylise(decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style: Style) -> Tensor:
+    """Pictures (n, 3, h, w) with regions (n, 1, h, w) in a style: (n, 3, h, w), from 0 to 1.
 
-
-def stylise(decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style: Style, strength: Tensor) -> Tensor:
-    """Pictures (n, 3, h, w) with regions (n, 1, h, w) in a style, with strength (n, 1): (n, 3, h, w), not clipped."""
-    base = based(rgb, mask, style, strength)
+    Patches are moved to the style's, the decoder paints from there, and what it made is moved once more.
+    """
+    base = transported(rgb, mask, style.moments).clamp(0, 1)
     levels = net(base)
-    own = statistics_of(base, levels, mask)
-    result: Tensor = decoder(base, levels, own, style.statistics, strength)
-    return result
+    painted = decoder(base, levels, statistics_of(base, levels, mask), style.statistics)
+    return transported(painted.clamp(0, 1), mask, style.moments).clamp(0, 1)
 
 
 class PatchDiscriminator(nn.Module):

@@ -14,9 +14,9 @@ from persona.errors import BadInput
 from persona.style.data import StyleSet, Views
 from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
-from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, based, opponent, statistics_of
+from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, opponent, statistics_of
 from persona.style.statistics import mean_std, resized
-from persona.style.transport import moments_of
+from persona.style.transport import moments_of, transported
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
 _SEEN = 256  # styles that statistics are standardised by
@@ -91,7 +91,8 @@ class Trainer:
         style = Style(
             statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask), moments_of(styles.rgb, styles.mask)
         )
-        contents, target = self._based(contents, style), style.statistics
+        contents = Views(transported(contents.rgb, contents.mask, style.moments).clamp(0, 1), contents.mask)
+        target = style.statistics
         levels = self._levels(contents.rgb)
         made = self._paint(contents, levels, target)
         losses = self._losses(contents, levels, styles, target, made, own)
@@ -108,12 +109,6 @@ class Trainer:
         self._average()
         self.losses |= {name: float(loss.detach()) for name, loss in losses.items()}
 
-    @torch.no_grad()
-    def _based(self, contents: Views, style: Style) -> Views:
-        """As the decoder is shown them; what is shown its own style stays as it is."""
-        full = torch.ones(len(contents), 1, device=self.device)
-        return Views(based(contents.rgb, contents.mask, style, full), contents.mask)
-
     def _levels(self, rgb: Tensor) -> list[Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16):
             return [level.float() for level in self.net(rgb)]
@@ -125,9 +120,8 @@ class Trainer:
 
     def _paint(self, contents: Views, levels: Sequence[Tensor], target: Statistics) -> Tensor:
         own = statistics_of(contents.rgb, levels, contents.mask)
-        full = torch.ones(len(contents), 1, device=self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            made: Tensor = self.decoder(contents.rgb, levels, own, target, full)
+            made: Tensor = self.decoder(contents.rgb, levels, own, target)
         return made.float()
 
     def _losses(

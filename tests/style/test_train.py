@@ -96,7 +96,7 @@ def _apart(run: Trainer, rgb: torch.Tensor, mask: torch.Tensor, style: torch.Ten
     """How far the decoder leaves standardised statistics from the style's."""
     with torch.no_grad():
         target = style_of(run.net, style, its)
-        made = stylise(run.decoder, run.net, rgb, mask, target, torch.ones(len(rgb), 1))
+        made = stylise(run.decoder, run.net, rgb, mask, target)
         found = style_of(run.net, made, mask)
     return float((run.decoder.code(found.statistics) - run.decoder.code(target.statistics)).abs().mean())
 
