@@ -10,15 +10,16 @@ import click
 
 from persona.cli.command import Group
 from persona.cli.output import print_json, print_table
-from persona.cli.photos import JSON, PHOTO, format_of, opened_store, settings_for_one
+from persona.cli.photos import JSON, OUT, PHOTO, format_of, opened_store, settings_for_one
 from persona.errors import BadInput
 
 if TYPE_CHECKING:
+    from persona.recommend.restoration import RestoredPicture
     from persona.recommend.style_types import StyleRequest
-    from persona.recommend.styles import StyleStudio
+    from persona.recommend.styles import StyledPicture, StyleStudio
 
 DATE = click.DateTime(formats=["%Y-%m-%d"])
-REGION = click.Choice(["garment", "all"])
+REGION = click.Choice(["garment", "print", "clothes", "background", "all"])
 
 
 @click.group(cls=Group)
@@ -40,7 +41,8 @@ def style() -> None:
 @click.option("--strength", type=float, default=1.0, show_default=True, help="0: as it is; 1: all of the style.")
 @click.option("--keep-colour", is_flag=True, help="Hues stay, texture and contrast come from the style.")
 @click.option("--keep-luminance", is_flag=True, help="Light and dark stay, colours come from the style.")
-@click.option("--region", type=REGION, help="What is styled; default: the garment, cut out of its photo.")
+@click.option("--region", type=REGION, help="What is styled; default: the garment; of people all but face, hair, skin.")
+@click.option("--like-region", "reference_region", type=REGION, help="What of --like counts; default: all but faces.")
 @click.option("--format", "kind", type=click.Choice(["png", "webp", "jpeg"]), help="Of a folder's results.")
 @click.option("--out", type=click.Path(path_type=Path), help="File or folder to write; default: styled.png or styled.")
 @JSON
@@ -73,7 +75,35 @@ def apply(
     if whole:
         _series(work, source, out, request, as_json)
     else:
-        _one(work, out, request, as_json)
+        _write(work.apply(request), out, as_json)
+
+
+@style.command(example="persona style restore jacket.png --mask stain.png --out restored.png")
+@click.argument("picture", type=PHOTO)
+@click.option("--mask", type=PHOTO, required=True, help="A picture of the same size: white is damaged, black stays.")
+@click.option("--texture", type=float, default=0.0, show_default=True, help="0: the likeliest; 1: the cloth's texture.")
+@click.option("--torn", is_flag=True, help="The cloth itself is torn: fill transparency, too.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the texture.")
+@click.option(
+    "--out", type=OUT, default="restored.png", show_default=True, help="File to write; its ending says which."
+)
+@JSON
+def restore(picture: Path, mask: Path, out: Path, as_json: bool, **asked: Any) -> None:
+    """Fill what is damaged on a PICTURE of a garment in its own style: a stain, a tear, a price tag."""
+    from persona.cli.varying import requested
+    from persona.recommend.credentials import open_signer
+    from persona.recommend.restoration import Restorer, RestoreRequest
+
+    request = requested(
+        RestoreRequest,
+        photo=picture.read_bytes(),
+        photo_rights="own",
+        mask=mask.read_bytes(),
+        format=format_of(out),
+        **asked,
+    )
+    settings = settings_for_one()
+    _write(Restorer(opened_store(settings, needed=False), open_signer(settings)).apply(request), out, as_json)
 
 
 @style.command(example="persona style learn mia look1.jpg look2.jpg --consent --licence 'by agreement' --source mia")
@@ -90,7 +120,7 @@ def apply(
 @click.option("--owner", help="The stored user whose style it is: it lasts while they allow photos.")
 @click.option("--title", default="", help="What people call it.")
 @click.option("--weight", "weights", multiple=True, type=float, help="Of each picture; default: all alike.")
-@click.option("--region", "reference_region", type=REGION, help="What of the pictures counts; default: all of it.")
+@click.option("--region", "reference_region", type=REGION, help="What of the pictures counts; default: all but faces.")
 @JSON
 def learn(
     name: str, pictures: tuple[Path, ...], given_at: datetime | None, until: datetime | None,
@@ -149,11 +179,10 @@ def studio(stored: bool) -> StyleStudio:
     return StyleStudio(opened_store(settings, needed=stored), Pictures(settings.pictures), open_models(settings))
 
 
-def _one(work: StyleStudio, out: Path, request: StyleRequest, as_json: bool) -> None:
+def _write(made: StyledPicture | RestoredPicture, out: Path, as_json: bool) -> None:
     from persona.catalog.pictures import write_whole
 
-    made = work.apply(request)
-    write_whole(out, made.file(request.format))
+    write_whole(out, made.file(format_of(out)))
     done = made.done
     click.echo(f"{out}: {done.width} x {done.height}, labelled “{done.label}”. The pictures were not kept.")
     if as_json:

@@ -232,6 +232,12 @@ class MakeupStudio:
 
         return self._charts.get(key, draw)
 
+    def detector(self) -> LandmarkDetector:
+        """Who finds faces here, for others who need one too. Raises OutOfDate as `open_detector`."""
+        if self._detector is None:
+            self._detector = open_detector()
+        return self._detector
+
     def user(self, user_id: str) -> Profile:
         """A stored user. Raises NotFound."""
         return self._store.get_user(user_id)
@@ -277,9 +283,7 @@ class MakeupStudio:
         return _Opened(photo, face, found[choose - 1 if choose else 0], found, label)
 
     def _detect(self, photo: Bytes) -> list[Face]:
-        if self._detector is None:
-            self._detector = open_detector()
-        return self._detector.detect(photo)
+        return self.detector().detect(photo)
 
     def _need_taste(self) -> LookTaste:
         if self._taste is None:

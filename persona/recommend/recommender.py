@@ -28,7 +28,9 @@ from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
 from persona.recommend.reading import Beside, read_person
+from persona.recommend.restoration import Restorer
 from persona.recommend.seeds import derive, digest
+from persona.recommend.style_regions import RegionFinder
 from persona.recommend.styles import StyleModels, StyleStudio
 from persona.recommend.styles import open_models as open_style_models
 from persona.recommend.tally import FILE as TALLY
@@ -84,10 +86,12 @@ class Recommender:
         self._generations: dict[str, tuple[Floats, int]] = {}
         self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
         self._ledger = Ledger(store, taste.config.fusion, tally)
-        self.styles = StyleStudio(store, pictures, styles or StyleModels(visual=visual))
+        self.makeup = MakeupStudio(store, makeup, lambda: self.table)
+        self.restorer = Restorer(store, styles.signer if styles else None)
+        regions = RegionFinder(self.makeup.detector)
+        self.styles = StyleStudio(store, pictures, styles or StyleModels(visual=visual), regions)
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
-        self.makeup = MakeupStudio(store, makeup, lambda: self.table)
 
     @classmethod
     def open(cls, settings: Settings) -> Recommender:

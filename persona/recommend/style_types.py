@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -19,10 +19,16 @@ MOST_LEARNT = 16  # references of a named style
 LABEL = "Styled with AI by persona"
 
 Method = Literal["transfer", "pattern", "art"]
-Region = Literal["garment", "all"]
+Region = Literal["garment", "print", "clothes", "background", "all"]
+REGIONS: tuple[Region, ...] = get_args(Region)
 Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Uploads = Annotated[tuple[Upload, ...], Field(description="files of pictures; the field may stand several times")]
-_WHERE = "garment: cut out of its photo, or what is not transparent; all: the whole picture; left out: as it looks"
+_KEPT = "face, hair and skin of whoever is on it never"
+_WHERE = (
+    "garment: cut out of its photo, or what is not transparent; print: all of a picture that shows nobody; clothes or "
+    f"background: of a photo of people; all: the whole picture, but {_KEPT}"
+)
+_READ = f"{_WHERE}. Left out: all"
 
 
 class StyleRequest(Controls):
@@ -37,7 +43,11 @@ class StyleRequest(Controls):
     item_id: Identifier | None = Field(default=None, description="a garment of the catalogue, in place of a photo")
     generation_id: Identifier | None = Field(default=None, description="a generated garment, in place of a photo")
     user_id: UserId | None = None
-    region: Region | None = Field(default=None, description=f"what is styled. {_WHERE}")
+    region: Region | None = Field(
+        default=None,
+        description=f"what is styled. {_WHERE}, unless method=art: that paints whole portraits. Left out: all that "
+        "may be of a photo of people (clothes, for a pattern), else the garment, or for art all",
+    )
     method: Method = Field(
         default="transfer",
         description="transfer: colours and textures; pattern: a tile of the reference, laid on it; art: painted",
@@ -50,7 +60,7 @@ class StyleRequest(Controls):
     )
     references: Uploads = Field(default=(), max_length=MOST_REFERENCES, repr=False)
     reference_rights: ReferenceRights | None = Field(default=None, description="needed with files of references")
-    reference_region: Region | None = Field(default=None, description=f"what of the files counts. {_WHERE}")
+    reference_region: Region | None = Field(default=None, description=f"what of the files counts. {_READ}")
     weights: tuple[Weight, ...] | None = Field(default=None, description="of the references; left out: all alike")
     scale: Annotated[float, Field(ge=0.1, le=64, description="pattern: tiles across the garment's widest part")] = 3.0
     rotation: Annotated[float, Field(ge=-360, le=360, description="pattern: degrees, clockwise")] = 0.0
@@ -106,6 +116,11 @@ class Styled(Record):
     method: Method
     region: Region = Field(description="what was styled")
     covered: Share = Field(description="share of the picture that may have changed")
+    people: int | None = Field(
+        default=None,
+        description="of the picture, whose face, hair and skin stayed; null where none were looked for: in what was "
+        "generated, in a portrait that was to be painted whole, or where `persona[face]` is not installed",
+    )
     controls: Controls
     model: str | None = Field(
         description="that moved the style; null for a pattern and for art", examples=["style@3f9a11c0de42"]
@@ -126,7 +141,7 @@ class LearnRequest(Record):
     title: Annotated[str, Field(max_length=256), NoNul] = Field(default="", description="for people")
     origin: Origin = Field(default="person", description="whose style it is: a person's, or that of a work, as a print")
     references: Uploads = Field(min_length=1, max_length=MOST_LEARNT, repr=False)
-    reference_region: Region | None = Field(default=None, description=f"what of the references counts. {_WHERE}")
+    reference_region: Region | None = Field(default=None, description=f"what of the references counts. {_READ}")
     weights: tuple[Weight, ...] | None = Field(default=None, description="of the references; left out: all alike")
     licence: Annotated[str, Field(min_length=1, max_length=128), NoNul] = Field(
         description="under which the references may be used", examples=["by agreement of 2026-05-04"]

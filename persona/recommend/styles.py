@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from persona.catalog.cutout import centred, garment_region
+from persona.catalog.cutout import centred
 from persona.catalog.pictures import Bytes, Pictures, on_white, premultiply, unpremultiply
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
@@ -23,10 +23,12 @@ from persona.recommend.credentials import Signer, open_signer
 from persona.recommend.keeping import drop
 from persona.recommend.photos import LabelledPicture, check_photo_consent, check_rights
 from persona.recommend.provenance import Label, SourceType, read_label
+from persona.recommend.style_regions import RegionFinder
 from persona.recommend.style_types import (
     LABEL,
     LearnRequest,
     ListedStyle,
+    Method,
     Region,
     Styled,
     StyleRequest,
@@ -72,6 +74,7 @@ class _Opened:
     region: Floats = field(repr=False)
     named: Region
     label: Label | None = None
+    people: int | None = None
 
 
 def open_models(settings: Settings, visual: VisualNetwork | None = None) -> StyleModels:
@@ -86,9 +89,16 @@ def open_models(settings: Settings, visual: VisualNetwork | None = None) -> Styl
 class StyleStudio:
     """Answers requests for styles. Safe to share between threads."""
 
-    def __init__(self, store: Store, pictures: Pictures, models: StyleModels | None = None) -> None:
-        """models: None to do without."""
+    def __init__(
+        self,
+        store: Store,
+        pictures: Pictures,
+        models: StyleModels | None = None,
+        regions: RegionFinder | None = None,
+    ) -> None:
+        """models: None to do without. regions: None for one of its own."""
         self._store, self._pictures, self._models = store, pictures, models or StyleModels()
+        self._regions = regions or RegionFinder()
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def apply(self, request: StyleRequest, vector: Floats | None = None) -> StyledPicture:
@@ -96,7 +106,8 @@ class StyleStudio:
 
         Raises BadInput (with a code) for what is no usable picture or reference, for a user who does not allow photos
         and for a style whose consent ended (no_consent), NotFound for an unknown user, item or style, and OutOfDate
-        without a model, or for a style that another one learnt.
+        without a model, for a style that another one learnt, and where a photo may show somebody and faces cannot be
+        looked for.
         """
         check_photo_consent(self._store, request.user_id)
         with self._places:
@@ -164,22 +175,33 @@ class StyleStudio:
         return lay(source.rgba, tile, drape, source.region)
 
     def _source(self, request: StyleRequest) -> _Opened:
-        usual: Region = "all" if request.method == "art" else "garment"
         if request.photo is not None:
             check_rights(request.photo_rights)
-            return self._opened(request.photo, request.region or usual, "photo")
+            return self._photo(request.photo, request.method, request.region)
         if request.item_id is not None:
             return self._stored(request.item_id, "item_id", request.region)
         assert request.generation_id is not None  # the request has one of the three
         rgba = self._kept(self._store.get_generation(request.generation_id).picture, "generation_id")
-        return _opened(rgba, None, request.region or "garment", MADE, "generation_id")
+        return _opened(rgba, request.region, MADE, "generation_id")
+
+    def _photo(self, content: bytes, method: Method, wanted: Region | None) -> _Opened:
+        """The picture that was sent to be styled."""
+        if method == "art" and wanted == "all":
+            rgba = _decoded(content, "photo")
+            return _Opened(rgba, check(rgba, None, "photo"), "all", read_label(content))
+        usual: Region = "all" if method == "art" else "garment"
+        return self._opened(content, wanted, usual, "clothes" if method == "pattern" else "all", "photo")
 
     def _stored(self, item_id: str, field: str, region: Region | None = None) -> _Opened:
+        """A garment of the catalogue, which was cut out of its photo when it was imported."""
         item = self._store.get_item(item_id)
         if item.domain != "garment" or item.picture is None:
             raise BadInput(field, f"{item_id!r} is no garment with a picture: choose another", "no_photo")
-        rgba, label = self._kept(item.picture, field), MADE if item.rights.generated else None
-        return _opened(rgba, None, region or "garment", label, field)
+        rgba = self._kept(item.picture, field)
+        if item.rights.generated:
+            return _opened(rgba, region, MADE, field)
+        found = self._regions.find(rgba, region, usual="garment", of_person="clothes", field=field, cut=True)
+        return _Opened(rgba, check(rgba, found.region, field), found.named, people=found.people)
 
     def _kept(self, picture: str, field: str) -> Bytes:
         try:
@@ -187,19 +209,12 @@ class StyleStudio:
         except (OSError, NotFound):
             raise BadInput(field, "its picture's file is lost or damaged: choose another", "no_photo") from None
 
-    def _opened(self, content: bytes, wanted: Region, field: str) -> _Opened:
-        """A picture that was sent."""
-        photo = open_picture(content, max_pixels=MOST_PIXELS, field=field)
-        label = read_label(content)
-        if photo.shape[2] == 4:
-            return _opened(premultiply(photo), None, wanted, label, field)
-        if wanted == "all":
-            return _opened(opaque(photo), None, wanted, label, field)
-        region, failed = garment_region(photo)
-        if failed:
-            remedy = "photograph one garment on a plain background, send a PNG without one, or ask for region=all"
-            raise BadInput(field, f"{failed}; {remedy}", "no_garment")
-        return _opened(opaque(photo), region, wanted, label, field)
+    def _opened(self, content: bytes, wanted: Region | None, usual: Region, of_person: Region, field: str) -> _Opened:
+        """A picture that was sent, with its region; see `RegionFinder.find`."""
+        rgba = _decoded(content, field)
+        check(rgba, None, field)
+        found = self._regions.find(rgba, wanted, usual=usual, of_person=of_person, field=field)
+        return _Opened(rgba, check(rgba, found.region, field), found.named, read_label(content), found.people)
 
     def _references(self, request: StyleRequest) -> list[_Opened]:
         """The pictures that the style is taken from."""
@@ -209,7 +224,7 @@ class StyleStudio:
         return stored + self._sent(request.references, request.reference_region)
 
     def _sent(self, references: Sequence[bytes], region: Region | None) -> list[_Opened]:
-        return [self._opened(one, region or "all", f"references.{number}") for number, one in enumerate(references)]
+        return [self._opened(one, region, "all", "all", f"references.{n}") for n, one in enumerate(references)]
 
     def _named(self, name: str, model: StyleModel) -> Floats:
         style = self._store.get_style(name)
@@ -238,7 +253,7 @@ class StyleStudio:
         done = Styled(
             width=width, height=height, digital_source_type=label.uri, signed=self._models.signer is not None,
             method=request.method, region=source.named, controls=request.controls, model=model,
-            covered=round(float((source.region > 0).mean()), 4),
+            covered=round(float((source.region > 0).mean()), 4), people=source.people,
         )  # fmt: skip
         return StyledPicture(source.rgba, styled, label, self._models.signer, done)
 
@@ -251,9 +266,17 @@ def _painted(request: StyleRequest, source: _Opened) -> Bytes:
     return changed(source.rgba, source.region, request.strength * change)
 
 
-def _opened(rgba: Bytes, region: Floats | None, named: Region, label: Label | None, field: str) -> _Opened:
-    """A picture that can be worked on. Raises BadInput of the field it stands in."""
-    return _Opened(rgba, check(rgba, region, field), named, label)
+def _decoded(content: bytes, field: str) -> Bytes:
+    """A picture that was sent, premultiplied (h, w, 4)."""
+    photo = open_picture(content, max_pixels=MOST_PIXELS, field=field)
+    return premultiply(photo) if photo.shape[2] == 4 else opaque(photo)
+
+
+def _opened(rgba: Bytes, wanted: Region | None, label: Label | None, field: str) -> _Opened:
+    """A garment that was generated, all of it. Raises BadInput of the field it stands in."""
+    if wanted in ("clothes", "background"):
+        raise BadInput("region", f"{wanted} goes with photos of people, and this is a garment: leave it out", "no_face")
+    return _Opened(rgba, check(rgba, None, field), wanted or "garment", label)
 
 
 def _square(seen: _Opened) -> Bytes:

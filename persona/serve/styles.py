@@ -6,6 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, url_for
 from pydantic import Field
 
+from persona.recommend.restoration import RestoredAnswer, RestoreRequest
 from persona.recommend.style_types import (
     LearnRequest,
     ListedStyle,
@@ -22,6 +23,8 @@ _APPLY = {"photo": "@jacket.jpg", "photo_rights": "own", "references": ["@print.
           "strength": 0.8}  # fmt: skip
 _LEARN = {"name": "style-mia", "references": ["@look1.jpg", "@look2.jpg"], "consent": True, "source": "Mia herself",
           "licence": "by agreement of 2026-05-04", "until": "2100-01-01T00:00:00Z"}  # fmt: skip
+
+_RESTORE = {"photo": "@jacket.png", "photo_rights": "own", "mask": "@stain.png"}
 
 strict.register()
 styles = APIBlueprint("styles", __name__, url_prefix="/v1", tag="Styles")
@@ -46,6 +49,19 @@ def apply_style(wanted: StyleRequest) -> Response:
     """
     made = service().recommender.styles.apply(wanted)
     return as_picture(made, made.done, wanted.format, StyledAnswer, "styled")
+
+
+@styles.post("/style/restore")
+@styles.input(RestoreRequest, location="files", arg_name="wanted", example=_RESTORE)
+@styles.output(RestoredAnswer, description="the picture, restored")
+def restore_picture(wanted: RestoreRequest) -> Response:
+    """Fill what is damaged on a picture of a garment
+
+    The mask says what: a stain, a tear, a price tag. It is filled in the garment's own style; what was lost and shows
+    nowhere else, like a button, does not come back. All pixels outside the mask of a png or webp are as they were.
+    """
+    made = service().recommender.restorer.apply(wanted)
+    return as_picture(made, made.done, wanted.format, RestoredAnswer, "restored")
 
 
 @styles.get("/styles")

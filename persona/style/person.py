@@ -33,6 +33,7 @@ _NECK = 0.2  # below the chin, as wide as a face: skin is likelier there than cl
 _HAIR_ENDS = 0.9  # below the chin, down to where hair mostly hangs
 _RIM = 0.05  # around all that is kept, left as it is
 _FEATHER = 0.02  # deviation of the edge
+_NOTHING = 0.02  # of a region: what is less is 0, as far above 1 is 1, so that what is kept is kept to the bit
 _COLOURS = 4  # that skin, and skin with hair, are made of at most
 _UNLIKE = 0.02  # share of the head's own pixels whose colour is as rare on it: what is rarer is taken for clothes
 _DARKEST = 0.2  # share of a face that is brows, lashes, nostrils and beard rather than skin
@@ -74,7 +75,7 @@ def styled_region(photo: Bytes, person: Floats, faces: Sequence[Floats], where: 
         clothes = body * open_to_style
         open_to_style = clothes if where == "clothes" else open_to_style * (1 - _widened(body > 0.1, 1, 1))
     grown = cv2.resize(open_to_style, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(grown, 0, 1), np.float32)
+    return np.asarray(np.clip((grown - _NOTHING) / (1 - 2 * _NOTHING), 0, 1), np.float32)
 
 
 def _check(photo: Bytes, person: Floats, faces: Sequence[Floats], where: str) -> None:

@@ -188,3 +188,40 @@ def test_a_work_needs_no_consent_and_no_database_is_needed_to_apply(here: Path) 
     assert used.exit_code == 0, used.output
     missing = run("style", "apply", "garments/dress.png", "--style", "plaid")
     assert (missing.exit_code, "persona db upgrade" in missing.stderr) == (FAILED, True)
+
+
+def test_what_is_damaged_is_restored(here: Path) -> None:
+    rgba = np.dstack([draw_print("stripes", 128, 1), np.full((128, 128), 255, np.uint8)])
+    mask = np.zeros((128, 128, 3), np.uint8)
+    mask[50:70, 40:66] = 255
+    stained = rgba.copy()
+    stained[50:70, 40:66, :3] = (90, 60, 20)
+    (here / "stained.png").write_bytes(file_of(stained))
+    (here / "mask.png").write_bytes(file_of(mask))
+    result = run("style", "restore", "stained.png", "--mask", "mask.png", "--out", "whole.webp", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout.splitlines()[-1])
+    assert answer["filled"] == pytest.approx(20 * 26 / 128**2, abs=1e-3)
+    label = read_label((here / "whole.webp").read_bytes())
+    assert label is not None
+    assert (label.source, label.words) == ("algorithmicallyEnhanced", "Restored by persona")
+    with Image.open("whole.webp") as image:
+        after = np.asarray(image.convert("RGB"))
+    outside = mask[..., 0] == 0
+    np.testing.assert_array_equal(after[outside], stained[outside, :3])
+    error = np.abs(after.astype(int) - rgba[..., :3])[~outside].mean()
+    assert error < 0.5 * np.abs(stained[..., :3].astype(int) - rgba[..., :3])[~outside].mean()
+
+
+def test_what_cannot_be_restored_is_said(here: Path) -> None:
+    (here / "small.png").write_bytes(file_of(np.full((8, 8, 3), 255, np.uint8)))
+    (here / "black.png").write_bytes(file_of(np.zeros((128, 128, 3), np.uint8)))
+    for mask, why in (
+        ("small.png", "mask: is 8x8 pixels, the picture 128x128"),
+        ("black.png", "mask: marks nothing"),
+        ("garments/broken.jpg", "mask: is no picture"),
+    ):
+        result = run("style", "restore", "print.png", "--mask", mask)
+        assert result.exit_code == FAILED, result.output
+        assert why in result.stderr
+    assert not (here / "restored.png").exists()

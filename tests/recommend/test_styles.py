@@ -15,6 +15,7 @@ from persona.catalog.pictures import Bytes, Pictures, premultiply, unpremultiply
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, Conflict, NotFound, OutOfDate
 from persona.recommend.provenance import read_label
+from persona.recommend.style_regions import RegionFinder
 from persona.recommend.style_types import LABEL, LearnRequest, StyleRequest
 from persona.recommend.styles import StyleModels, StyleStudio
 from persona.store import Generation, Profile, Store
@@ -48,13 +49,19 @@ def pictures(tmp_path: Path) -> Pictures:
     return Pictures(tmp_path / "pictures")
 
 
+@pytest.fixture(scope="module")
+def regions() -> RegionFinder:
+    """One for the whole file: what finds faces takes seconds to open."""
+    return RegionFinder()
+
+
 @pytest.fixture
-def studio(sqlite_store: Store, pictures: Pictures, models: StyleModels) -> StyleStudio:
+def studio(sqlite_store: Store, pictures: Pictures, models: StyleModels, regions: RegionFinder) -> StyleStudio:
     """A studio over two garments, one of them generated."""
     red, blue = garment(pictures, "dress", "red"), garment(pictures, "pants", "blue")
     blue = blue.model_copy(update={"rights": blue.rights.model_copy(update={"generated": True})})
     sqlite_store.put_items([red, blue])
-    return StyleStudio(sqlite_store, pictures, models)
+    return StyleStudio(sqlite_store, pictures, models, regions)
 
 
 def printed(kind: str = "stripes", seed: int = 1) -> Bytes:
@@ -68,13 +75,14 @@ def transparent(rgba: Bytes) -> bytes:
 def ask(**asked: Any) -> StyleRequest:
     if "references" in asked:
         asked.setdefault("reference_rights", "own")
+        asked.setdefault("reference_region", "print")
     if "photo" in asked:
         asked.setdefault("photo_rights", "own")
     return StyleRequest.model_validate(asked)
 
 
 def learn(studio: StyleStudio, name: str = "mia", **stated: Any) -> Any:
-    agreed = {"licence": "by agreement", "source": "a test", "consent": True}
+    agreed = {"licence": "by agreement", "source": "a test", "consent": True, "reference_region": "print"}
     references = (file_of(printed()), file_of(printed("checks", 2)))
     return studio.learn(LearnRequest.model_validate({"name": name, "references": references, **agreed, **stated}))
 

@@ -14,19 +14,25 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from persona.catalog.pictures import Bytes, unpremultiply
+from persona.errors import OutOfDate
+from persona.makeup.chart import draw_chart
+from persona.makeup.face import LandmarkDetector
+from persona.mediapipe_models import how_to_install
 from persona.recommend import Recommender
 from persona.recommend.provenance import FORMATS, read_label
-from persona.recommend.style_types import LABEL
+from persona.recommend.style_regions import RegionFinder
+from persona.recommend.style_types import LABEL, StyleRequest
 from persona.recommend.styles import StyleStudio
 from persona.settings import Settings
 from persona.store.records import Event, Profile
+from persona.style.picture import opaque
 from persona.style.prints import draw_print
 
-from .conftest import PAINTS, draw, file_of
+from .conftest import PAINTS, draw, file_of, needs_faces, portrait
 from .test_makeup import kept
 
 ITEM = "dress-green-light"
-AGREED = {"licence": "by agreement", "source": "a test", "consent": True}
+AGREED = {"licence": "by agreement", "source": "a test", "consent": True, "reference_region": "print"}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,7 @@ def pixels(content: bytes) -> Bytes:
 def styled(client: FlaskClient, **fields: Any) -> Any:
     if "references" in fields:
         fields.setdefault("reference_rights", "own")
+        fields.setdefault("reference_region", "print")
     return send(client, "style/apply", **fields)
 
 
@@ -93,7 +100,7 @@ def test_the_file_says_what_it_is(client: FlaskClient, stripes: bytes, format: s
     exif[0x010F] = "Secret camera"
     photo = file_of(draw_print("checks", 96, 5), "JPEG", quality=95, exif=exif)
     answer = styled(
-        client, photo=photo, photo_rights="own", region="all", references=[stripes], format=format, strength=0.5
+        client, photo=photo, photo_rights="own", region="print", references=[stripes], format=format, strength=0.5
     )
     assert answer.status_code == 200, answer.text
     content = base64.b64decode(answer.json["picture"])
@@ -142,7 +149,7 @@ def test_a_style_is_learnt_used_liked_and_retired(
 
 
 def test_consent(client: FlaskClient, recommender: Recommender, stripes: bytes) -> None:
-    photo = {"photo": stripes, "region": "all", "references": [stripes]}
+    photo = {"photo": stripes, "region": "print", "references": [stripes]}
     for fields, pointer in (
         ({**photo}, "#/photo_rights"),
         ({**photo, "photo_rights": "borrowed"}, "#/photo_rights"),
@@ -192,7 +199,7 @@ def test_unusable_pictures_are_named(client: FlaskClient, stripes: bytes) -> Non
     answer = styled(client, item_id=ITEM, references=[stripes, b"no picture"])
     assert (answer.status_code, answer.json["code"]) == (422, "not_a_picture")
     assert answer.json["errors"][0]["pointer"] == "#/references/1"
-    pixel = {"photo": file_of(np.zeros((1, 1, 3), np.uint8)), "photo_rights": "own", "region": "all"}
+    pixel = {"photo": file_of(np.zeros((1, 1, 3), np.uint8)), "photo_rights": "own", "region": "print"}
     tiny = styled(client, **pixel, references=[stripes])
     assert (tiny.status_code, tiny.json["code"]) == (422, "too_small")
     assert styled(client, item_id="nothing", references=[stripes]).status_code == 404
@@ -205,3 +212,77 @@ def test_without_a_model_it_says_what_to_train(client: FlaskClient, recommender:
     answer = styled(client, item_id=ITEM, references=[stripes])
     assert (answer.status_code, "persona train style" in answer.json["detail"]) == (503, True)
     assert client.get("/v1/styles").status_code == 200
+
+
+@needs_faces
+@pytest.mark.parametrize("method", ["transfer", "art"])
+def test_a_person_keeps_their_face(client: FlaskClient, stripes: bytes, method: str) -> None:
+    photo = portrait(side=240)
+    how = {"method": "art", "art": "oil"} if method == "art" else {"references": [stripes]}
+    answer = styled(client, photo=file_of(photo), photo_rights="own", **how)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json["people"], answer.json["region"]) == (1, "all")
+    after = pixels(base64.b64decode(answer.json["picture"]))[..., :3]
+    face = np.rint(draw_chart("oval", 4, 240).face.xy).astype(int)
+    np.testing.assert_array_equal(after[face[:, 1], face[:, 0]], photo[face[:, 1], face[:, 0]])
+    assert (after != photo).any(2).mean() > 0.1
+
+
+@needs_faces
+def test_a_portrait_is_painted_whole_only_where_that_is_asked_for(client: FlaskClient) -> None:
+    photo = portrait(side=240)
+    answer = styled(client, photo=file_of(photo), photo_rights="own", method="art", art="cartoon", region="all")
+    assert (answer.status_code, answer.json["people"], answer.json["covered"]) == (200, None, 1)
+    after = pixels(base64.b64decode(answer.json["picture"]))[..., :3]
+    assert (after != photo).any(2).mean() > 0.9
+
+
+@needs_faces
+def test_a_face_is_never_read_as_style(recommender: Recommender) -> None:
+    """What is around a face is read; which face it is changes nothing."""
+    one, other = portrait(side=240), portrait(side=240)
+    finder = RegionFinder()
+    region = finder.find(opaque(one), None, usual="all", of_person="all", field="references.0").region
+    assert region is not None
+    other[region == 0] = 255 - other[region == 0]
+    model = recommender.styles._need_model()
+    np.testing.assert_allclose(model.read(opaque(one), region), model.read(opaque(other), region), atol=1e-4)
+    asked = StyleRequest(item_id=ITEM, references=(file_of(one),), reference_rights="own")
+    read = recommender.styles.vector(asked)
+    np.testing.assert_array_equal(read, model.read(opaque(one), region))
+
+
+def test_without_mediapipe_a_photo_must_be_said_to_show_nobody(
+    client: FlaskClient, recommender: Recommender, stripes: bytes
+) -> None:
+    def missing() -> LandmarkDetector:
+        raise OutOfDate(how_to_install((3, 11), "linux x86_64"))
+
+    recommender.styles._regions = RegionFinder(missing)
+    refused = styled(client, photo=stripes, photo_rights="own", references=[stripes])
+    assert refused.status_code == 503
+    assert "persona[face]" in refused.json["detail"]
+    assert "region=garment or print" in refused.json["detail"]
+    taken = styled(client, photo=stripes, photo_rights="own", region="print", references=[stripes])
+    assert (taken.status_code, taken.json["people"]) == (200, None)
+
+
+def test_a_damaged_picture_is_restored(client: FlaskClient, settings: Settings, stripes: bytes) -> None:
+    client.get("/makeup")  # the session's key
+    before, mask = kept(settings), np.zeros((128, 128, 3), np.uint8)
+    mask[40:60, 40:60] = 255
+    asked = {"photo": stripes, "photo_rights": "own", "mask": file_of(mask)}
+    answer = send(client, "style/restore", **asked)
+    assert answer.status_code == 200, answer.text
+    after, source = pixels(base64.b64decode(answer.json["picture"])), pixels(stripes)
+    np.testing.assert_array_equal(after[mask[..., 0] == 0], source[mask[..., 0] == 0])
+    assert (after != source).any()
+    assert 0 < answer.json["changed"] <= answer.json["filled"]
+    assert kept(settings) == before
+    for fields, pointer in (
+        ({**asked, "photo_rights": None}, "#/photo_rights"),
+        ({**asked, "mask": file_of(mask[:64])}, "#/mask"),
+        ({**asked, "user_id": "demo-ana"}, "#/user_id"),
+    ):
+        refused = send(client, "style/restore", **{k: v for k, v in fields.items() if v is not None})
+        assert (refused.status_code, refused.json["errors"][0]["pointer"]) == (422, pointer), refused.text
