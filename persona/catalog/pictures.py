@@ -11,6 +11,7 @@ import io
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from persona.errors import BadInput, NotFound
 Bytes = NDArray[np.uint8]
 
 MOST_PIXELS = 50_000_000  # of a photo that is decoded: 200 MB as RGBA
+_PART = 1 << 18  # pixels whose alpha is multiplied or divided out at a time
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _ANIMATED = ("PNG", "WEBP", "GIF", "AVIF")  # the others keep pages or a preview, not frames
@@ -95,13 +97,30 @@ def encode(rgba: Bytes) -> bytes:
 
 def unpremultiply(rgba: Bytes) -> Bytes:
     """Straight colours of premultiplied ones, uint8 (..., 4). A colour above its alpha, which is none, is white."""
+    return _in_parts(_unpremultiplied, rgba)
+
+
+def premultiply(rgba: Bytes) -> Bytes:
+    """Premultiplied colours of straight ones, uint8 (..., 4)."""
+    return _in_parts(_premultiplied, rgba)
+
+
+def _in_parts(convert: Callable[[Bytes], Bytes], rgba: Bytes) -> Bytes:
+    """Pixels converted, some at a time: the numbers in between take sixteen times the bytes of a picture."""
+    pixels = rgba.reshape(-1, 4)
+    converted = np.empty(pixels.shape, np.uint8)
+    for start in range(0, len(pixels), _PART):
+        converted[start : start + _PART] = convert(pixels[start : start + _PART])
+    return converted.reshape(rgba.shape)
+
+
+def _unpremultiplied(rgba: Bytes) -> Bytes:
     colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
     straight = np.minimum((colour * 510 + alpha) // np.maximum(alpha * 2, 1), 255) * (alpha > 0)
     return np.concatenate([straight, alpha], -1).astype(np.uint8)
 
 
-def premultiply(rgba: Bytes) -> Bytes:
-    """Premultiplied colours of straight ones, uint8 (..., 4)."""
+def _premultiplied(rgba: Bytes) -> Bytes:
     colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
     return np.concatenate([(colour * alpha * 2 + 255) // 510, alpha], -1).astype(np.uint8)
 

@@ -68,8 +68,8 @@ class RegionFinder:
             faces = [face for face in faces if face.confidence >= _SURE]
         people = None if faces is None else len(faces)
         if faces:
-            named = _OF_A_PERSON[wanted or of_person]
-            return Found(self._of_people(shown, faces, named, field), named, people)
+            where = _OF_A_PERSON[wanted or of_person]
+            return Found(self._of_people(shown, faces, where, field), where, len(faces))
         if of_somebody:
             why = "shows no face, so nothing says who wears what: send one with the face in it, or region=garment"
             raise BadInput(field, why, "no_face")

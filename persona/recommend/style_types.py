@@ -17,6 +17,7 @@ from persona.style.controls import Controls
 MOST_REFERENCES = 8  # of one request
 MOST_LEARNT = 16  # references of a named style
 LABEL = "Styled with AI by persona"
+BY_RULE = "Styled by persona"  # patterns and art: no trained model made them
 
 Method = Literal["transfer", "pattern", "art"]
 Region = Literal["garment", "print", "clothes", "background", "all"]

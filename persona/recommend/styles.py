@@ -25,6 +25,7 @@ from persona.recommend.photos import LabelledPicture, check_photo_consent, check
 from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.style_types import (
+    BY_RULE,
     LABEL,
     LearnRequest,
     ListedStyle,
@@ -41,11 +42,11 @@ from persona.store import Agreement, NamedStyle, Store
 from persona.style.art import paint
 from persona.style.drape import Drape, lay
 from persona.style.model import StyleModel, blend
-from persona.style.picture import Floats, changed, check, opaque
+from persona.style.picture import Floats, changed, check, opaque, strips
 from persona.style.tile import tile_of
 
-MOST_PIXELS = 12_500_000  # of a photo: a phone's; while it is worked on, it takes some 1.1 GB
-AT_ONCE = 1  # pictures that are worked on at the same time, for the same reason; one takes all cores anyway
+MOST_PIXELS = 12_500_000  # of a photo: a phone's; while it is worked on, it takes up to 420 MB
+AT_ONCE = 1  # pictures that are worked on at the same time: memory stays bounded, and one takes all cores anyway
 STYLE, VISUAL = "style", "visual-64"  # model folders
 MADE = Label("trainedAlgorithmicMedia", LABEL)
 
@@ -249,21 +250,32 @@ class StyleStudio:
     def _result(
         self, request: StyleRequest, source: _Opened, styled: Bytes, kind: SourceType, model: str | None = None
     ) -> StyledPicture:
-        label, (height, width) = Label(kind, LABEL).after(source.label), styled.shape[:2]
+        label, (height, width) = _label(kind, model, source), styled.shape[:2]
         done = Styled(
-            width=width, height=height, digital_source_type=label.uri, signed=self._models.signer is not None,
+            width=width, height=height, label=label.words, digital_source_type=label.uri,
+            signed=self._models.signer is not None,
             method=request.method, region=source.named, controls=request.controls, model=model,
             covered=round(float((source.region > 0).mean()), 4), people=source.people,
         )  # fmt: skip
         return StyledPicture(source.rgba, styled, label, self._models.signer, done)
 
 
+def _label(kind: SourceType, model: str | None, source: _Opened) -> Label:
+    """What the result says of itself: that AI had a part in it only where it had, here or in the source."""
+    label = Label(kind).after(source.label)
+    words = LABEL if model else BY_RULE if label.source == kind else f"{BY_RULE}; what it shows was made with AI"
+    return Label(label.source, words)
+
+
 def _painted(request: StyleRequest, source: _Opened) -> Bytes:
     assert request.art is not None  # the request has a kind with this method
     painted = paint(on_white(source.rgba), request.art, request.detail, request.seed)
-    straight = unpremultiply(source.rgba)[..., :3]
-    change = (painted.astype(np.float32) - straight) / np.float32(255)
-    return changed(source.rgba, source.region, request.strength * change)
+    result = source.rgba.copy()
+    for rows in strips(result):
+        straight = unpremultiply(source.rgba[rows])[..., :3]
+        change = (painted[rows].astype(np.float32) - straight) / np.float32(255)
+        result[rows] = changed(source.rgba[rows], source.region[rows], request.strength * change)
+    return result
 
 
 def _decoded(content: bytes, field: str) -> Bytes:

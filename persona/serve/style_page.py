@@ -6,8 +6,10 @@ See `photo_pages` for how such a page works. Nothing of what is sent is stored.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
+import cv2
 from apiflask import APIBlueprint
 from flask import request
 from werkzeug.wrappers import Response
@@ -16,7 +18,7 @@ from persona.catalog.pictures import Bytes, on_white
 from persona.errors import BadInput, NotFound, OutOfDate
 from persona.recommend import Recommender
 from persona.recommend.provenance import encode
-from persona.recommend.style_types import ListedStyle, StyleRequest
+from persona.recommend.style_types import REGIONS, ListedStyle, StyleRequest
 from persona.recommend.styles import StyledPicture
 from persona.serve import people
 from persona.serve.gallery import valid
@@ -24,10 +26,14 @@ from persona.serve.photo_pages import download, inside, number_in, page_of, plai
 from persona.serve.security import check_form
 from persona.serve.service import service
 from persona.store.records import Item
+from persona.style.art import ArtKind
+from persona.style.prints import PRINTS, draw_print
 
 MOST = 18  # garments to choose from, spread over the catalogue
 KEEPS = ("nothing", "colour", "luminance")
-STYLE, ITEM = "style:", "item:"  # what a chosen reference is
+STYLE, ITEM, PRINT = "style:", "item:", "print:"  # what a chosen reference is
+METHODS = ("transfer", "pattern", *get_args(ArtKind))
+SWATCH = 128  # pixels of a print
 
 page = APIBlueprint("style_page", __name__, enable_openapi=False)
 
@@ -42,7 +48,8 @@ class Choices:
     reference: str
     strength: float
     keep: str
-    pattern: bool
+    method: str
+    region: str
     scale: float
     rotation: float
 
@@ -75,20 +82,33 @@ def _choices(said: Any) -> Choices:
     garments, styles = _spread(recommender), recommender.styles.listed()
     usable = [f"{STYLE}{style.name}" for style in styles if style.usable]
     usable += [f"{ITEM}{item.id}" for item in garments[:0:-1]]  # from the last one: unlike the first garment
-    keep = said.get("keep", KEEPS[0])
-    if keep not in KEEPS:
-        raise BadInput("keep", f"{keep[:32]!r} is none: choose from {', '.join(KEEPS)}")
+    usable += [f"{PRINT}{kind}" for kind in PRINTS]
     return Choices(
         garments=garments,
         styles=styles,
         garment=said.get("garment") or (garments[0].id if garments else ""),
         reference=said.get("like") or next(iter(usable), ""),
         strength=_number("strength", said, 1),
-        keep=keep,
-        pattern=said.get("method") == "pattern",
+        keep=_one_of("keep", said, KEEPS),
+        method=_one_of("method", said, METHODS),
+        region=_one_of("region", said, ("", *REGIONS)),
         scale=_number("scale", said, 3),
         rotation=_number("rotation", said, 0),
     )
+
+
+def _one_of(name: str, said: Any, known: tuple[str, ...]) -> str:
+    """What is chosen; the first one where nothing is."""
+    found: str = said.get(name, known[0])
+    if found not in known:
+        raise BadInput(name, f"{found[:32]!r} is none: choose from {', '.join(filter(None, known))}")
+    return found
+
+
+@cache
+def _print(kind: str) -> bytes:
+    """One of our own prints, as a PNG. Raises BadInput for what is none."""
+    return bytes(cv2.imencode(".png", draw_print(kind, SWATCH)[..., ::-1])[1])
 
 
 def _number(name: str, said: Any, usual: float) -> float:
@@ -116,17 +136,28 @@ def _shown(choices: Choices, *, form: bool) -> Response:
 
 def _asked(choices: Choices) -> dict[str, Any]:
     """The request that the form makes: a photo comes before a garment that is chosen, a file before a reference."""
-    asked: dict[str, Any] = {"strength": choices.strength}
-    if choices.pattern:
-        asked |= {"method": "pattern", "scale": choices.scale, "rotation": choices.rotation}
-    elif choices.keep != KEEPS[0]:
-        asked[f"keep_{choices.keep}"] = True
+    asked: dict[str, Any] = {"strength": choices.strength, "region": choices.region or None}
     if photo := sent("photo"):
         asked |= {"photo": photo, "photo_rights": request.form.get("photo_rights")}
     else:
         asked["item_id"] = choices.garment
+    if choices.method in get_args(ArtKind):
+        return asked | {"method": "art", "art": choices.method}
+    if choices.method == "pattern":
+        asked |= {"method": "pattern", "scale": choices.scale, "rotation": choices.rotation}
+    elif choices.keep != KEEPS[0]:
+        asked[f"keep_{choices.keep}"] = True
+    return asked | _liked(choices)
+
+
+def _liked(choices: Choices) -> dict[str, Any]:
+    """The reference that is asked for."""
+    asked: dict[str, Any] = {}
     if reference := sent("reference"):
         asked |= {"references": (reference,), "reference_rights": request.form.get("reference_rights")}
+    elif choices.reference.startswith(PRINT):
+        drawn = _print(choices.reference.removeprefix(PRINT))
+        asked |= {"references": (drawn,), "reference_rights": "own", "reference_region": "print"}
     elif choices.reference.startswith(STYLE):
         asked["styles"] = (choices.reference.removeprefix(STYLE),)
     elif choices.reference:
@@ -158,6 +189,10 @@ def _page(choices: Choices, shown: Shown, status: int = 200) -> Response:
         shown=shown,
         trouble=str(problem) if isinstance(problem, NotFound) else said_of(problem),
         keeps=KEEPS,
+        methods=METHODS,
+        regions=REGIONS,
+        prints={kind: inside(_print(kind), "png") for kind in PRINTS},
+        print_prefix=PRINT,
         style_prefix=STYLE,
         item_prefix=ITEM,
         title_of=people.title,

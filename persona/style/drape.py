@@ -12,7 +12,7 @@ from persona.catalog.colour import from_linear, to_linear
 from persona.catalog.pictures import Bytes, unpremultiply
 from persona.errors import BadInput
 from persona.store.records import Record
-from persona.style.picture import Floats, changed, check
+from persona.style.picture import Floats, changed, check, strips
 from persona.style.shape import Shape, shape_of
 
 LEAST_TILE, MOST_TILE = 2, 4096  # pixels a side
@@ -45,20 +45,24 @@ def lay(rgba: Bytes, tile: Bytes, drape: Drape | None = None, region: Floats | N
         wanted = f"send one of {LEAST_TILE} to {MOST_TILE} a side"
         raise BadInput("tile", f"is {tile.shape[1]}x{tile.shape[0]} pixels: {wanted}", "no_tile")
     region = check(rgba, region, "picture")
-    shape = shape_of(rgba, region)
-    printed = _lit(_repeated(tile, drape, shape), shape.light)
-    straight = unpremultiply(rgba)[..., :3].astype(np.float32) / 255
-    return changed(rgba, region, drape.strength * (printed - straight))
+    shape, laid = shape_of(rgba, region), rgba.copy()
+    shown = _at_size(tile, shape.width / drape.scale)
+    for rows in strips(rgba):
+        part = Shape(shape.place[rows], shape.light[rows], shape.folds[rows], shape.width)
+        printed = _lit(_repeated(tile, shown, drape, part), part.light)
+        straight = unpremultiply(rgba[rows])[..., :3].astype(np.float32) / 255
+        laid[rows] = changed(rgba[rows], region[rows], drape.strength * (printed - straight))
+    return laid
 
 
-def _repeated(tile: Bytes, drape: Drape, shape: Shape) -> Floats:
-    """The print in even light, sRGB (h, w, 3) from 0 to 1. A tile's middle lies on the middle of the garment."""
+def _repeated(tile: Bytes, shown: Floats, drape: Drape, shape: Shape) -> Floats:
+    """The print in even light, sRGB (h, w, 3) from 0 to 1. A tile's middle lies on the middle of the garment.
+    shown: the tile at the size in which it is seen."""
     turn = np.radians(drape.rotation)
     along = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32)
     aspect = tile.shape[0] / tile.shape[1]
     place = (shape.place + _SHIFT * np.clip(shape.folds, -1, 1)[..., None]) @ along.T * np.float32(drape.scale)
     inside = (place / np.array([1, aspect], np.float32) + np.float32(0.5)) % 1  # of the tile, from 0 to 1
-    shown = _at_size(tile, shape.width / drape.scale)
     wrapped = np.pad(shown, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), mode="wrap")
     if shown.shape[1] < tile.shape[1]:
         wrapped = np.asarray(cv2.GaussianBlur(wrapped, (0, 0), _SOFT), np.float32)

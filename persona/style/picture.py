@@ -7,6 +7,7 @@ which is enlarged where the picture is larger than the working size: its own det
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +28,7 @@ FEWEST_PIXELS = 16  # of either side
 MOST_ASPECT = 8.0  # of the sides
 _LEAST_REGION = 64  # pixels that must be in the region, of any picture
 _STRIDE = 16
+_STRIP = 1 << 18  # pixels that are worked on at a time at full size: large photos need no gigabytes
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,16 @@ def view_of(rgba: Bytes, region: Floats, side: int = WORKING_SIDE) -> View:
     """What networks are shown of a premultiplied picture (h, w, 4) and its region (h, w), as `check` returns it."""
     rows, columns = np.flatnonzero(region.max(1) > 0), np.flatnonzero(region.max(0) > 0)
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    rgb = unpremultiply(rgba[top:bottom, left:right])[..., :3].astype(np.float32) / 255
+    straight = unpremultiply(rgba[top:bottom, left:right])[..., :3]
     mask = region[top:bottom, left:right]
     scale = min(1.0, side / max(mask.shape))
     if scale < 1:
         size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
         covered = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-        weighted = cv2.resize(rgb * mask[..., None], size, interpolation=cv2.INTER_AREA)
+        weighted = cv2.resize(_weighted(straight, mask), size, interpolation=cv2.INTER_AREA)
         rgb, mask = weighted / np.maximum(covered, 1e-3)[..., None], np.asarray(covered, np.float32)
+    else:
+        rgb = straight.astype(np.float32) / 255
     height, width = mask.shape
     down, across = -height % _STRIDE, -width % _STRIDE
     picture = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
@@ -90,6 +94,21 @@ def view_of(rgba: Bytes, region: Floats, side: int = WORKING_SIDE) -> View:
     picture = F.pad(picture, (0, across, 0, down), mode="replicate")
     known = F.pad(known, (0, across, 0, down))  # the padding is filled, and counts nowhere
     return View(extended(picture, known), known, (left, top, right, bottom), (height, width))
+
+
+def strips(picture: Bytes | Floats) -> Iterator[slice]:
+    """Slices of the rows of a picture (h, w, ...), of a bounded number of pixels each."""
+    rows = max(1, _STRIP // max(1, picture.shape[1]))
+    for top in range(0, len(picture), rows):
+        yield slice(top, top + rows)
+
+
+def _weighted(rgb: Bytes, mask: Floats) -> Floats:
+    """Colours from 0 to 1 times the mask: float32 (h, w, 3)."""
+    weighted = np.empty(rgb.shape, np.float32)
+    for rows in strips(rgb):
+        weighted[rows] = rgb[rows].astype(np.float32) / 255 * mask[rows][..., None]
+    return weighted
 
 
 def extended(rgb: Tensor, mask: Tensor) -> Tensor:
@@ -128,6 +147,13 @@ def composed(rgba: Bytes, region: Floats, view: View, result: Tensor) -> Bytes:
 def changed(rgba: Bytes, region: Floats, change: Floats) -> Bytes:
     """The premultiplied picture (h, w, 4) with `change` (h, w, 3), of sRGB from 0 to 1, added to its straight colours,
     as far as the region (h, w) goes. Alpha and all pixels outside the region stay, bit for bit."""
+    result = np.empty_like(rgba)
+    for rows in strips(rgba):
+        result[rows] = _changed(rgba[rows], region[rows], change[rows])
+    return result
+
+
+def _changed(rgba: Bytes, region: Floats, change: Floats) -> Bytes:
     straight, weight = unpremultiply(rgba), region[..., None]
     moved = straight[..., :3].astype(np.float32) + 255 * change * (weight / np.maximum(_alpha(straight), weight))
     straight[..., :3] = np.rint(np.clip(moved, 0, 255)).astype(np.uint8)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from persona.catalog.colour import SRGB_TO_XYZ, srgb_to_lab, to_linear
 from persona.catalog.pictures import Bytes, unpremultiply
 from persona.style.domain import Domain
-from persona.style.picture import Floats, extended
+from persona.style.picture import Floats, extended, strips
 
 WORKING_SIDE = 160  # pixels of the longer side: the fields are smooth
 _WIDTHS = np.linspace(0.1, 1, 10)  # of the widest part: local widths that are told apart
@@ -65,10 +65,12 @@ def shape_of(rgba: Bytes, region: Floats) -> Shape:
     fields = _enlarged(fields, mask, (height, width))
     scale = max(height, width) / max(mask.shape)
     widest = 2 * float(inside[middle]) * scale
-    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
-    place = (pixels - (np.array(middle[::-1]) + 0.5) * scale + fields[..., :2] * scale) / widest
-    light = np.clip(fields[..., 2] + fields[..., 4] * _weave(rgba, mask.shape), *_LIGHT)
-    return Shape(place.astype(np.float32), light.astype(np.float32), fields[..., 3], widest)
+    place, light, weave = np.empty((height, width, 2), np.float32), fields[..., 2], _weave(rgba, mask.shape)
+    for rows in strips(region):
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)[rows]), -1) + 0.5
+        place[rows] = (pixels - (np.array(middle[::-1]) + 0.5) * scale + fields[rows, :, :2] * scale) / widest
+        light[rows] = np.clip(light[rows] + fields[rows, :, 4] * weave[rows], *_LIGHT)
+    return Shape(place, light, fields[..., 3], widest)
 
 
 def _fields(rgb: Floats, mask: NDArray[np.bool_], inside: Floats) -> Floats:
@@ -179,11 +181,13 @@ def _steps_of_light(luminance: Floats, plain: Floats, broad: Floats, all_over: f
     ]
 
 
-def _weave(rgba: Bytes, working: tuple[int, ...]) -> Floats | float:
+def _weave(rgba: Bytes, working: tuple[int, ...]) -> Floats:
     """Log luminance (h, w) finer than the working size: knit, seams, grain."""
     if rgba.shape[:2] == working:
-        return 0.0
-    luminance = _log_luminance(unpremultiply(rgba)[..., :3].astype(np.float32))
+        return np.zeros(rgba.shape[:2], np.float32)
+    luminance = np.empty(rgba.shape[:2], np.float32)
+    for rows in strips(rgba):
+        luminance[rows] = _log_luminance(unpremultiply(rgba[rows])[..., :3].astype(np.float32))
     coarse = cv2.resize(luminance, (working[1], working[0]), interpolation=cv2.INTER_AREA)
-    fine = luminance - cv2.resize(coarse, rgba.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    return _WEAVE * np.tanh(fine / _WEAVE)
+    luminance -= cv2.resize(coarse, rgba.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return _WEAVE * np.tanh(luminance / _WEAVE)

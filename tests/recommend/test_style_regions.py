@@ -131,7 +131,7 @@ def test_a_face_that_fills_the_photo_leaves_nothing() -> None:
     left, top = np.rint(chart.face.xy.min(0)).astype(int) + 20
     right, bottom = np.rint(chart.face.xy.max(0)).astype(int) - 20
     photo = np.ascontiguousarray(chart.picture[top:bottom, left:right])
-    face = Face(chart.face.points - np.float32([left, top, 0]))
+    face = Face(chart.face.points - np.array([left, top, 0], np.float32))
     with pytest.raises(BadInput) as raised:
         find(RegionFinder(lambda: KnownLandmarks([(photo, [face])])), photo)
     assert (raised.value.field, raised.value.code) == ("photo", "no_region")

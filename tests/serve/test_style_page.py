@@ -60,6 +60,7 @@ def test_choices_change_what_is_shown(client: FlaskClient, token: str) -> None:
         {"like": "style:style-mia"}, {"like": "item:pants-red-light"}, {"strength": "0.3"}, {"keep": "colour"},
         {"keep": "luminance"}, {"garment": "skirt-navy-light"}, {"method": "pattern", "like": "item:pants-red-light"},
         {"method": "pattern", "like": "item:pants-red-light", "strength": "0.5"},
+        {"like": "print:tartan"}, {"method": "pattern", "like": "print:tartan"}, {"method": "oil"}, {"method": "line"},
     ]  # fmt: skip
     shown = {after(post(client, csrf=token, **{"garment": ITEM, **one}).text) for one in chosen}
     assert len(shown) == len(chosen)
@@ -98,13 +99,16 @@ def test_photos_of_ones_own(client: FlaskClient, settings: Settings, token: str)
         ({"strength": "2"}, 422, "less than or equal to 1"),
         ({"strength": "much"}, 422, "is no number"),
         ({"keep": "nonsense"}, 422, "choose from nothing, colour, luminance"),
+        ({"method": "wool"}, 422, "choose from transfer, pattern, oil"),
+        ({"region": "hair"}, 422, "choose from garment, print"),
+        ({"like": "print:none"}, 422, "choose one of"),
     ],
 )
 def test_what_is_wrong_is_said(client: FlaskClient, token: str, fields: Any, status: int, said: str) -> None:
     answer = post(client, csrf=token, **{"garment": ITEM, **fields})
     assert answer.status_code == status
     assert said in html.unescape(answer.text)
-    if "garment" not in fields and "keep" not in fields:
+    if fields.keys() & {"garment", "keep", "method", "region"} == set():
         assert 'name="garment"' in answer.text or fields.get("strength") == "much"
 
 

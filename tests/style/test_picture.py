@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from persona.catalog.pictures import Bytes, premultiply
 from persona.errors import BadInput
+from persona.style.drape import Drape, lay
 from persona.style.picture import check, composed, extended, opaque, view_of
 
 
@@ -98,3 +99,27 @@ def test_a_photo_becomes_an_opaque_picture() -> None:
     picture = opaque(photo)
     assert np.array_equal(picture[..., :3], photo)
     assert (picture[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(40, 60), (700, 520)])
+def test_working_in_strips_changes_no_bit(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    draw = np.random.default_rng(3)
+    straight = draw.integers(0, 256, (*size, 4), dtype=np.uint8)
+    straight[5:-5, 5:-5, 3] = 255
+    rgba = premultiply(straight)
+    region = check(rgba, draw.random(size, np.float32) ** 0.2, "picture")
+    tile = draw.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+
+    def made() -> list[np.ndarray]:
+        view = view_of(rgba, region)
+        result = composed(rgba, region, view, 1 - view.rgb)
+        return [view.rgb.numpy(), view.mask.numpy(), result, lay(rgba, tile, Drape(rotation=30), region)]
+
+    parts = [made()]
+    for pixels in (1, 7 * size[1]):
+        monkeypatch.setattr("persona.style.picture._STRIP", pixels)
+        monkeypatch.setattr("persona.catalog.pictures._PART", pixels + 12)
+        parts.append(made())
+    for other in parts[1:]:
+        for one, same in zip(parts[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
