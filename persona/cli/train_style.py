@@ -26,7 +26,7 @@ from persona.style.train import PARTS, Plan, Trainer
 CARD = """# {name}: a reference picture's style on a garment or a photo
 
 A decoder of {parameters:,} parameters on the frozen features of {features}: adaptive instance normalisation on several
-levels, the pixels' own colours the first. It puts the colours and textures of any reference picture on another picture.
+levels, between two passes of optimal transport of patches, which is in closed form. It puts the colours and textures of any reference picture on another picture.
 
 - Data: {garments:,} garments ({sources}; {licences}) as content and as styles, {prints} prints drawn by persona, and
   pieces of {paintings} paintings. Owners of {held:,} more garments were held out whole. No picture is in the model.
@@ -34,7 +34,8 @@ levels, the pixels' own colours the first. It puts the colours and textures of a
   discriminator takes for the style's own.
 - Figures, by a network that took no part: `persona evaluate style`.
 - Limits: textures rather than motifs: lettering and pictures on a shirt become blotches; a pattern tile lays a print
-  as it is. Learnt on single garments, cut out; on photos of people it is used as it is.
+  as it is. Learnt on single garments, cut out; on photos of people it is used as it is. Styles
+  learnt with another version have to be learnt again.
 """
 
 
