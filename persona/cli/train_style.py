@@ -26,7 +26,8 @@ from persona.style.train import PARTS, Plan, Trainer
 CARD = """# {name}: a reference picture's style on a garment or a photo
 
 A decoder of {parameters:,} parameters on the frozen features of {features}: adaptive instance normalisation on several
-levels, between two passes of optimal transport of patches, which is in closed form. It puts the colours and textures of any reference picture on another picture.
+levels, between two passes of optimal transport of patches, which is in closed form. It puts the colours and textures
+of any reference picture on another picture.
 
 - Data: {garments:,} garments ({sources}; {licences}) as content and as styles, {prints} prints drawn by persona, and
   pieces of {paintings} paintings. Owners of {held:,} more garments were held out whole. No picture is in the model.

@@ -13,11 +13,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from persona.style.features import FeatureNet
 from persona.style.statistics import adain, mean_std
-from persona.style.transport import Moments, moments_of, transported
+from persona.style.transport import FOLDS, Moments, moments_of, transported, with_folds
 
 WIDTHS = (32, 64, 96, 128)  # of the decoder at each level, fine to coarse
 CODE = 96  # length of what modulates the levels
-FOLDS = 0.2  # least gain of a picture's own contrast: under a style of one colour folds still show
 _MOST = 10.0  # usual deviations that a feature counts for
 # opponent colours (Ohta, Kanade and Sakai 1980), orthonormal: what Reinhard's transfer wants, without logarithms
 _OPPONENT = ((0.5774, 0.5774, 0.5774), (0.7071, 0.0, -0.7071), (-0.4082, 0.8165, -0.4082))
@@ -147,10 +146,11 @@ def stylise(decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style:
 
     Patches are moved to the style's, the decoder paints from there, and what it made is moved once more.
     """
-    base = transported(rgb, mask, style.moments).clamp(0, 1)
+    moments = with_folds(style.moments, moments_of(rgb, mask))
+    base = transported(rgb, mask, moments).clamp(0, 1)
     levels = net(base)
     painted = decoder(base, levels, statistics_of(base, levels, mask), style.statistics)
-    return transported(painted.clamp(0, 1), mask, style.moments).clamp(0, 1)
+    return transported(painted.clamp(0, 1), mask, moments).clamp(0, 1)
 
 
 class PatchDiscriminator(nn.Module):

@@ -16,7 +16,7 @@ from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
 from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, opponent, statistics_of
 from persona.style.statistics import mean_std, resized
-from persona.style.transport import moments_of, transported
+from persona.style.transport import moments_of, transported, with_folds
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
 _SEEN = 256  # styles that statistics are standardised by
@@ -91,7 +91,8 @@ class Trainer:
         style = Style(
             statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask), moments_of(styles.rgb, styles.mask)
         )
-        contents = Views(transported(contents.rgb, contents.mask, style.moments).clamp(0, 1), contents.mask)
+        moments = with_folds(style.moments, moments_of(contents.rgb, contents.mask))
+        contents = Views(transported(contents.rgb, contents.mask, moments).clamp(0, 1), contents.mask)
         target = style.statistics
         levels = self._levels(contents.rgb)
         made = self._paint(contents, levels, target)

@@ -16,7 +16,10 @@ from persona.style.statistics import resized
 LEVELS = 4  # of the pyramid, and what is left below them
 PATCH = 3  # pixels a side
 NUMBERS = 3 * PATCH**2
-MOST, LEAST = 16.0, 0.25  # gains of a direction of patch space: folds stay under a style of one colour
+MOST = 16.0  # gain of a direction of patch space, and the least is its inverse
+FOLDS = 0.2  # share of a picture's own contrast that stays under every style
+_LUMA = (0.299, 0.587, 0.114)
+_DARKEST = 0.05  # of a mean colour: black has shades too
 _PASSES = 2  # patches overlap, so that one falls short
 _RIDGE = 1e-6
 
@@ -32,6 +35,20 @@ def moments_of(rgb: Tensor, mask: Tensor) -> Moments:
     return [*(_covariance(band, mask) for band in bands), *_below(low, mask)]
 
 
+def with_folds(style: Moments, own: Moments) -> Moments:
+    """A style's moments, and a share of a picture's own light and dark in the style's colour: shading scales colours.
+
+    Under a style of one colour the picture's folds are still seen.
+    """
+    mean = style[-2].double().clamp(min=_DARKEST)
+    light = mean.new_tensor(_LUMA)
+    colour = mean / (mean @ light)[:, None]
+    shade = colour[:, :, None] * light[None, None]  # (n, 3, 3): any colour to its light, in the style's colour
+    patches = torch.kron(shade, torch.eye(PATCH**2, dtype=shade.dtype, device=shade.device)[None])
+    found = [each.double() + FOLDS**2 * patches @ mine @ patches.mT for each, mine in zip(style[:LEVELS], own)]
+    return [*found, style[-2], style[-1].double() + FOLDS**2 * shade @ own[-1] @ shade.mT]
+
+
 def transported(rgb: Tensor, mask: Tensor, style: Moments) -> Tensor:
     """Pictures (n, 3, h, w) whose patches over the region (n, 1, h, w) are distributed like the style's, not clipped.
 
@@ -41,7 +58,7 @@ def transported(rgb: Tensor, mask: Tensor, style: Moments) -> Tensor:
     moved = []
     for band, wanted in zip(bands, style):
         for _ in range(_PASSES):
-            band = _filtered(band, _monge(_covariance(band, mask), wanted, _PASSES))
+            band = _filtered(band, _monge(_covariance(band, mask), wanted, passes=_PASSES))
         moved.append(band)
     mean, covariance = _below(low, mask)
     map_ = _monge(covariance, style[-1])
@@ -88,7 +105,7 @@ def _monge(own: Tensor, wanted: Tensor, passes: int = 1) -> Tensor:
     root, inverse = _powers(own + ridge)
     middle, _ = _powers(root @ (wanted.double() + ridge) @ root)
     values, vectors = torch.linalg.eigh(inverse @ middle @ inverse)
-    return (vectors * values.clamp(LEAST ** (1 / passes), MOST ** (1 / passes))[:, None] @ vectors.mT).float()
+    return (vectors * values.clamp(MOST ** (-1 / passes), MOST ** (1 / passes))[:, None] @ vectors.mT).float()
 
 
 def _powers(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,7 @@ def test_a_style_of_one_colour_brings_the_colour_and_leaves_the_folds(model: Sty
     solid = content[..., 3] == 255
     own, new = srgb_to_lab(content[solid][:, :3]), srgb_to_lab(made[solid][:, :3])
     assert np.median(new[:, 1]) < -15  # green
-    assert new[:, 0].std() > 0.25 * own[:, 0].std()
+    assert new[:, 0].std() > 0.15 * own[:, 0].std()
     assert np.corrcoef(own[:, 0], new[:, 0])[0, 1] > 0.7
 
 
