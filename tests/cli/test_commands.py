@@ -27,7 +27,8 @@ WANTED = {
     "evaluate gan", "evaluate edits", "evaluate inverter", "generate", "recommend", "refresh", "serve",
     "train look-gan", "train reader", "import looks", "evaluate makeup", "bench makeup", "makeup apply",
     "makeup transfer", "makeup advise", "makeup analyze", "makeup looks", "export gan", "bench taste",
-    "bench generate", "bench import", "bench serve", "figures",
+    "bench generate", "bench import", "bench serve", "bench style", "evaluate style", "train style", "style apply",
+    "style learn", "style list", "style retire", "style restore", "figures",
 }  # fmt: skip
 
 
