@@ -22,7 +22,7 @@ from persona.style.filters import FilterBank
 from persona.style.model import kept
 from persona.style.networks import opponent
 from persona.style.picture import Floats, View, check, composed, view_of
-from persona.style.statistics import mean_std, resized
+from persona.style.statistics import mean_std, normalised, resized
 
 Pair = tuple[Tensor, Tensor]
 Progress = Callable[[Iterable[int]], Iterable[int]]
@@ -91,13 +91,13 @@ class _Goal:
         with torch.no_grad():
             self.colours = mean_std(opponent(style.rgb), style.mask)
             self.statistics = [mean_std(level, style.mask) for level in features(style.rgb)]
-            self.content = _normalised(features(view.rgb)[-2], view.mask)
+            self.content = normalised(features(view.rgb)[-2], view.mask)
 
     def loss(self, made: Tensor) -> Tensor:
         """Of a picture (1, 3, h, w); another draw at every call."""
         mask, weights = self.view.mask, self.weights
         levels = self.features(made)
-        apart = (_normalised(levels[-2], mask) - self.content).square().mean(1, keepdim=True)
+        apart = (normalised(levels[-2], mask) - self.content).square().mean(1, keepdim=True)
         place = resized(mask, apart.shape[2:])
         return (
             weights.colour * _apart([mean_std(opponent(made), mask)], [self.colours])
@@ -123,8 +123,3 @@ def _apart(one: Sequence[Pair], other: Sequence[Pair]) -> Tensor:
             for (mean, deviation), (to_mean, to_deviation) in zip(one, other)
         ]
     ).mean()
-
-
-def _normalised(features: Tensor, mask: Tensor) -> Tensor:
-    mean, deviation = mean_std(features, mask)
-    return (features - mean[:, :, None, None]) / deviation[:, :, None, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,12 +30,10 @@ def resized(mask: Tensor, size: Sequence[int]) -> Tensor:
     return mask if mask.shape[2:] == tuple(size) else F.interpolate(mask, tuple(size), mode="area")
 
 
-def gram(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Gram matrix (n, c, c): mean products of channels over the mask (Gatys, Ecker and Bethge 2016)."""
-    weight = features.new_ones(len(features), 1, *features.shape[2:]) if mask is None else mask
-    weight = resized(weight, features.shape[2:])
-    weight = weight / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    return torch.einsum("nchw,ndhw->ncd", features * weight, features)
+def normalised(features: Tensor, mask: Tensor) -> Tensor:
+    """Features (n, c, h, w) of mean 0 and deviation 1 over the mask: what is where, not how it looks."""
+    mean, deviation = mean_std(features, mask)
+    return (features - mean[:, :, None, None]) / deviation[:, :, None, None]
 
 
 def adain(features: Tensor, own: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> Tensor:

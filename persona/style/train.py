@@ -15,7 +15,7 @@ from persona.style.data import StyleSet, Views
 from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
 from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, opponent, statistics_of
-from persona.style.statistics import mean_std, resized
+from persona.style.statistics import mean_std, normalised, resized
 from persona.style.transport import moments_of, transported, with_folds
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
@@ -205,15 +205,10 @@ def _content(seen: Sequence[Tensor], levels: Sequence[Tensor], mask: Tensor) -> 
     """Squared difference of the two deepest levels, each normalised by its own statistics: what is where, not how."""
     parts = []
     for made, kept in zip(seen[-2:], levels[-2:]):
-        one, other = (_normalised(each, mask) for each in (made, kept))
+        one, other = (normalised(each, mask) for each in (made, kept))
         weight = resized(mask, made.shape[2:])
         parts.append(((one - other).square() * weight).sum() / (weight.sum() * made.shape[1]).clamp(min=1))
     return torch.stack(parts).mean()
-
-
-def _normalised(features: Tensor, mask: Tensor) -> Tensor:
-    mean, deviation = mean_std(features, mask)
-    return (features - mean[:, :, None, None]) / deviation[:, :, None, None]
 
 
 def _inside(scores: Tensor, mask: Tensor) -> Tensor:
