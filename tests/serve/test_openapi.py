@@ -49,6 +49,7 @@ OPERATIONS = [
     ("get", "/v1/users/{user_id}/looks"),
     ("delete", "/v1/users/{user_id}/looks/{look_id}"),
     ("post", "/v1/style/apply"),
+    ("post", "/v1/style/restore"),
     ("get", "/v1/styles"),
     ("post", "/v1/styles"),
     ("delete", "/v1/styles/{style_id}"),
