@@ -24,6 +24,11 @@ def _out(name: str) -> Callable[[Decorated], Decorated]:
     return click.option("--out", type=path, default=f"runs/{name}", show_default=True, help="Model folder to write.")
 
 
+SECONDS = click.option(
+    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
+)
+
+
 @click.group(cls=Group)
 def train() -> None:
     """Train a model on the store's catalogue. Interrupted runs go on where they were saved.
@@ -184,9 +189,7 @@ def inverter(images: int, out: Path, seed: int | None) -> None:
 
 @train.command(example="persona train reader --out runs/look-reader")
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=2600, show_default=True, help="Batches of 32.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
-)
+@SECONDS
 @click.option(
     "--faces", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Zip of portraits, with faces.csv (file, face_id, age, gender, ethnicity).",
@@ -210,9 +213,7 @@ def reader(steps: int, seconds: float | None, faces: Path | None, out: Path, see
 
 @train.command(example="persona train style --seconds 3600 --out runs/style")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), default=3000, show_default=True, help="Batches of 8.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=1), help="Stop after so long; the same command goes on from there."
-)
+@SECONDS
 @click.option(
     "--paintings", type=click.Path(file_okay=False, exists=True, path_type=Path),
     help="Folder of pictures to learn as styles too; left out, art/ of PERSONA_DATASETS.",

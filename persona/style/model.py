@@ -16,7 +16,7 @@ from persona.catalog.lab import lab_to_rgb, rgb_to_lab
 from persona.catalog.pictures import Bytes
 from persona.errors import BadInput, OutOfDate
 from persona.style.controls import WHOLE, Controls
-from persona.style.features import GARMENT, FeatureNet, open_features
+from persona.style.features import FeatureNet, open_features
 from persona.style.networks import Decoder, Style, style_of, stylise
 from persona.style.picture import Floats, check, composed, view_of
 from persona.style.statistics import mean_std
@@ -56,7 +56,7 @@ class StyleModel:
 
     def save(self, folder: Path, *, card: str, metrics: dict[str, Any]) -> None:
         """Write a model folder."""
-        config = {"features": self.net.name or GARMENT, "features_version": self.net.version}
+        config = {"features": self.net.name, "features_version": self.net.version}
         tensors = self.decoder.state_dict()
         self.version = modelfolder.write(folder, KIND, config, tensors, card=card, metrics=metrics).name
 
