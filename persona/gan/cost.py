@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch.utils.flop_counter import flop_registry
 
 from persona.gan.networks import CONDITION, LATENT
 from persona.gan.train import Trainer
+from persona.memory import peak_memory
 
 STEPS = 8  # timed or profiled at least; a whole round of the lazy penalty
 
@@ -91,6 +91,4 @@ def _peak_memory(device: torch.device) -> float:
     """Of the graphics card, or of this process where there is none, MiB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_memory()

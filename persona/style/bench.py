@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from persona.catalog.pictures import Bytes
+from persona.memory import peak_memory
 from persona.style.model import StyleModel
 from persona.style.networks import style_of, stylise
 from persona.style.picture import check, opaque, view_of
@@ -108,13 +109,11 @@ def _memory(folder: Path, sides: tuple[int, ...]) -> float:
 
 def _peak(folder: Path, threads: int, sides: list[int]) -> float:
     """The most memory, MiB, that this process has held once it has put a style on pictures of these sizes."""
-    import resource  # which not every system has
-
     torch.set_num_threads(threads)
     model = StyleModel.load(folder)
     for side in sides:
         model.apply(garment_like(side), model.read(style_like(side)))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_memory()
 
 
 if __name__ == "__main__":

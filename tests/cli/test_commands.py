@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from persona.cli import main
 from persona.cli.command import Command, Group, commands
-from persona.cli.models import LOSSES as LOSS_NAMES
+from persona.cli.train import LOSSES as LOSS_NAMES
 from persona.errors import BadInput
 from persona.gan.losses import LOSSES
 
