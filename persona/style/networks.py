@@ -146,8 +146,9 @@ def stylise(decoder: Decoder, net: FeatureNet, rgb: Tensor, mask: Tensor, style:
 
     Patches are moved to the style's, the decoder paints from there, and what it made is moved once more.
     """
-    moments = with_folds(style.moments, moments_of(rgb, mask))
-    base = transported(rgb, mask, moments).clamp(0, 1)
+    own = moments_of(rgb, mask)
+    moments = with_folds(style.moments, own)
+    base = transported(rgb, mask, moments, own).clamp(0, 1)
     levels = net(base)
     painted = decoder(base, levels, statistics_of(base, levels, mask), style.statistics)
     return transported(painted.clamp(0, 1), mask, moments).clamp(0, 1)

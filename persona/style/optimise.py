@@ -9,7 +9,7 @@ looking like the style helps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +22,8 @@ from persona.style.filters import FilterBank
 from persona.style.model import kept
 from persona.style.networks import opponent
 from persona.style.picture import Floats, View, check, composed, view_of
-from persona.style.statistics import mean_std, normalised, resized
+from persona.style.statistics import mean_std, normalised, resized, separation
 
-Pair = tuple[Tensor, Tensor]
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 STEPS = 120
@@ -100,9 +99,9 @@ class _Goal:
         apart = (normalised(levels[-2], mask) - self.content).square().mean(1, keepdim=True)
         place = resized(mask, apart.shape[2:])
         return (
-            weights.colour * _apart([mean_std(opponent(made), mask)], [self.colours])
+            weights.colour * separation([mean_std(opponent(made), mask)], [self.colours])
             + weights.bank * self._texture(made)
-            + weights.features * _apart([mean_std(level, mask) for level in levels], self.statistics)
+            + weights.features * separation([mean_std(level, mask) for level in levels], self.statistics)
             + weights.content * (apart * place).sum() / place.sum()
         )
 
@@ -112,14 +111,4 @@ class _Goal:
         mask = self.view.mask[:, :, top:, left:]
         with torch.no_grad():
             there = [mean_std(each, self.style.mask) for each in bank(self.style.rgb)]
-        return _apart([mean_std(each, mask) for each in bank(made[:, :, top:, left:])], there)
-
-
-def _apart(one: Sequence[Pair], other: Sequence[Pair]) -> Tensor:
-    """Distances of means and of deviations, in units of the other's deviations; their mean over levels."""
-    return torch.stack(
-        [
-            ((mean - to_mean).norm() + (deviation - to_deviation).norm()) / to_deviation.norm()
-            for (mean, deviation), (to_mean, to_deviation) in zip(one, other)
-        ]
-    ).mean()
+        return separation([mean_std(each, mask) for each in bank(made[:, :, top:, left:])], there)

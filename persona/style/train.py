@@ -15,7 +15,7 @@ from persona.style.data import StyleSet, Views
 from persona.style.features import FeatureNet
 from persona.style.filters import FilterBank
 from persona.style.networks import Decoder, PatchDiscriminator, Statistics, Style, opponent, statistics_of
-from persona.style.statistics import mean_std, normalised, resized
+from persona.style.statistics import mean_std, normalised, resized, separation
 from persona.style.transport import moments_of, transported, with_folds
 
 PARTS = ("plan", "features", "steps", "draw", "decoder", "averaged", "discriminator", "adam", "adam_d")
@@ -91,8 +91,9 @@ class Trainer:
         style = Style(
             statistics_of(styles.rgb, self._levels(styles.rgb), styles.mask), moments_of(styles.rgb, styles.mask)
         )
-        moments = with_folds(style.moments, moments_of(contents.rgb, contents.mask))
-        contents = Views(transported(contents.rgb, contents.mask, moments).clamp(0, 1), contents.mask)
+        before = moments_of(contents.rgb, contents.mask)
+        moved = transported(contents.rgb, contents.mask, with_folds(style.moments, before), before)
+        contents = Views(moved.clamp(0, 1), contents.mask)
         target = style.statistics
         levels = self._levels(contents.rgb)
         made = self._paint(contents, levels, target)
@@ -145,9 +146,8 @@ class Trainer:
             with torch.no_grad():
                 there = bank(styles.rgb)
             here = bank(made)
-        pairs = [(mean_std(a.float(), mask), mean_std(b.float(), styles.mask)) for a, b in zip(here, there)]
-        pairs.append((mean_std(opponent(made), mask), target[0]))
-        return torch.stack([_apart(one, other) for one, other in pairs]).mean()
+        own = [mean_std(opponent(made), mask), *(mean_std(each.float(), mask) for each in here)]
+        return separation(own, [target[0], *(mean_std(each.float(), styles.mask) for each in there)])
 
     def _discriminate(self, styles: Views, made: Tensor, mask: Tensor, code: Tensor, own: int) -> None:
         """Hinge: real pictures under their own style, made ones, and real ones under another's."""
@@ -189,16 +189,6 @@ class Trainer:
             "decoder": self.decoder, "averaged": self.averaged, "discriminator": self.discriminator,
             "adam": self.adam, "adam_d": self.adam_d,
         }  # fmt: skip
-
-
-def _apart(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
-    """Distance of means and of deviations (n, c) each, in units of the other's deviations: every scale counts alike.
-
-    Plain styles, which hardly vary, count as if they varied half as much as others: a few would outweigh the rest.
-    """
-    mean, deviation = ((a - b).square().sum(1).add(1e-8).sqrt() for a, b in zip(one, other))
-    size = other[1].norm(dim=1)
-    return ((mean + deviation) / size.clamp(min=size.mean() / 2)).mean()
 
 
 def _content(seen: Sequence[Tensor], levels: Sequence[Tensor], mask: Tensor) -> Tensor:

@@ -49,18 +49,19 @@ def with_folds(style: Moments, own: Moments) -> Moments:
     return [*found, style[-2], style[-1].double() + FOLDS**2 * shade @ own[-1] @ shade.mT]
 
 
-def transported(rgb: Tensor, mask: Tensor, style: Moments) -> Tensor:
+def transported(rgb: Tensor, mask: Tensor, style: Moments, own: Moments | None = None) -> Tensor:
     """Pictures (n, 3, h, w) whose patches over the region (n, 1, h, w) are distributed like the style's, not clipped.
 
-    style: moments of n, or of one for all.
+    style: moments of n, or of one for all. own: moments of the pictures, where they are known already.
     """
     bands, low = _pyramid(rgb)
     moved = []
-    for band, wanted in zip(bands, style):
-        for _ in range(_PASSES):
-            band = _filtered(band, _monge(_covariance(band, mask), wanted, passes=_PASSES))
+    for at, (band, wanted) in enumerate(zip(bands, style)):
+        for turn in range(_PASSES):
+            here = own[at] if own and not turn else _covariance(band, mask)
+            band = _filtered(band, _monge(here, wanted, passes=_PASSES))
         moved.append(band)
-    mean, covariance = _below(low, mask)
+    mean, covariance = own[-2:] if own else _below(low, mask)
     map_ = _monge(covariance, style[-1])
     x = torch.einsum("ncd,ndhw->nchw", map_, low - mean[:, :, None, None]) + style[-2][:, :, None, None]
     for band in reversed(moved):

@@ -88,3 +88,8 @@ def test_one_style_serves_many_pictures_and_a_batch_is_its_pictures() -> None:
     both = transported(pictures, WHOLE.expand(2, -1, -1, -1), goal)
     for k in range(2):
         torch.testing.assert_close(both[k : k + 1], transported(pictures[k : k + 1], WHOLE, goal), atol=1e-4, rtol=0)
+
+
+def test_moments_that_are_known_need_not_be_taken_again() -> None:
+    picture, goal = cloth(8, 1, 1), moments_of(cloth(10, 1, 2), WHOLE)
+    assert torch.equal(transported(picture, WHOLE, goal, moments_of(picture, WHOLE)), transported(picture, WHOLE, goal))
