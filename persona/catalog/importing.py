@@ -29,6 +29,7 @@ from persona.catalog.pictures import Pictures
 from persona.catalog.rows import Defaults, Wanted, wanted_of_folders, wanted_of_table
 from persona.catalog.sources import TABLE_SUFFIXES, Folder, Source, open_source, table_in
 from persona.errors import BadInput, NotFound, PersonaError
+from persona.interrupt import asked_to_stop
 from persona.store import ImportReport, Item, Store
 
 BATCH = 200  # items in one transaction
@@ -83,7 +84,7 @@ def import_items(
     batch: list[tuple[Wanted, Cut]] = []
     cuts = _cut_all(files, pictures, wanted, workers)
     bar = tqdm(total=len(wanted), unit="picture", disable=not progress, delay=_SECONDS_BEFORE_BAR)
-    with bar, closing(cuts):
+    with asked_to_stop() as stop, bar, closing(cuts):
         try:
             for one, cut in cuts:
                 bar.update()
@@ -93,6 +94,8 @@ def import_items(
                     batch.append((one, cut))
                 if len(batch) == BATCH:
                     _keep(store, batch, report)
+                if stop.is_set():  # not where the signal came: raised in a destructor it would be lost
+                    raise KeyboardInterrupt
         finally:
             _keep(store, batch, report)
     return report
