@@ -67,9 +67,7 @@ def exact(spec: Json) -> Json:
                 _encode_forms(operation["requestBody"]["content"], spec)
             for status in _problems_of(path, operation):
                 operation["responses"][status] = _problem(_PROBLEMS[status])
-    for path in ("/v1/makeup/apply", "/v1/makeup/transfer", "/v1/style/apply"):
-        answer = spec["paths"][path]["post"]["responses"]["200"]["content"]
-        answer |= {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS}
+            _offer_pictures(operation["responses"].get("200", {}).get("content", {}), spec)
     picture = spec["paths"]["/i/{sha256}.webp"]["get"]["responses"]
     picture["304"] = {"description": "the browser has it already"}
     return spec
@@ -79,8 +77,8 @@ def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
     order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "apply_makeup",
              "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
-             "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "list_styles", "learn_style",
-             "retire_style", "picture"]  # fmt: skip
+             "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "restore_picture", "list_styles",
+             "learn_style", "retire_style", "picture"]  # fmt: skip
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()
@@ -137,6 +135,13 @@ def _encode_forms(content: Json, spec: Json) -> None:
         fields = schema["properties"].items()
         whole = [name for name, field in fields if _holds_parts(field) and not is_files(field)]
         content[MULTIPART]["encoding"] = {name: {"contentType": "application/json"} for name in whole}
+
+
+def _offer_pictures(content: Json, spec: Json) -> None:
+    """Say of an answer with a picture in it that the picture also comes alone, by `Accept: image/*`."""
+    model = content.get("application/json", {}).get("schema", {}).get("$ref", "").removeprefix(_PREFIX)
+    if "media_type" in spec["components"]["schemas"].get(model, {}).get("properties", {}):
+        content |= {f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS}
 
 
 def _holds_parts(field: Json) -> bool:

@@ -163,8 +163,9 @@ def test_forms_are_described_as_they_are_read(client: FlaskClient) -> None:
     assert form["multipart/form-data"]["encoding"]["look"] == {"contentType": "application/json"}
     fields = document["components"]["schemas"]["ApplyRequest"]["properties"]
     assert fields["photo"]["format"] == "binary"
-    answers = document["paths"]["/v1/makeup/apply"]["post"]["responses"]["200"]["content"]
-    assert answers.keys() == {"application/json", "image/png", "image/webp", "image/jpeg"}
+    for path in ("/v1/makeup/apply", "/v1/makeup/transfer", "/v1/style/apply", "/v1/style/restore"):
+        answers = document["paths"][path]["post"]["responses"]["200"]["content"]
+        assert answers.keys() == {"application/json", "image/png", "image/webp", "image/jpeg"}
 
 
 def test_the_page_tells_all_of_it_without_the_network(client: FlaskClient) -> None:
