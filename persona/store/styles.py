@@ -69,10 +69,10 @@ class Styles(Database):
         """Return a style that is in force. Raises NotFound; BadInput (style, no_consent) for one that no longer is."""
         now = datetime.now(UTC)
         with self._reading() as session:
-            found = session.execute(_named(style_id)).one_or_none()
+            found = session.execute(_named(style_id).add_columns(_in_force(now).label("in_force"))).one_or_none()
             if found is None:
                 raise NotFound(f"there is no style {style_id!r}; see which there are")
-            if session.execute(_named(style_id).where(_in_force(now))).first() is None:
+            if not found.in_force:
                 raise _ended(style_id, found.StyleRow.until, now)
             return _styles(session, [found])[0]
 
