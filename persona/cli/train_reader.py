@@ -20,7 +20,6 @@ from persona.makeup.reader_network import ReaderNetwork
 from persona.makeup.train_reader import Plan, State, Trainer, pose_all
 from persona.settings import Settings
 
-SAVE_SECONDS = 60.0
 PARTS = ("plan", "people", "network", "averaged", "adam", "steps")  # of a checkpoint
 WHERE = (
     "needs portraits: set PERSONA_DATASETS to a folder with faces.zip, or give a zip of pictures with faces.csv (file, "
