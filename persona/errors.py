@@ -8,12 +8,12 @@ class PersonaError(Exception):
 
 
 class BadInput(PersonaError):
-    """A value that cannot be used. field: its name as the sender wrote it; code: for programs, where there are several
-    reasons to tell apart."""
+    """A value that cannot be used. field: its name as the sender wrote it; message: why, without that name; code: for
+    programs, where there are several reasons to tell apart."""
 
     def __init__(self, field: str, message: str, code: str = "") -> None:
         super().__init__(f"{field}: {message}")
-        self.field, self.code = field, code
+        self.field, self.message, self.code = field, message, code
 
 
 class NotFound(PersonaError):

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from persona.catalog.pictures import Bytes, shrunk
+
 WORKING_SIDE = 192  # pixels: GrabCut's cost grows with the area, its cut hardly improves above this
 PICTURE_SIDE = 128  # pixels: stored pictures are squares of this side
 BORDER = 0.04  # share of each side taken as certain background
@@ -19,8 +21,6 @@ SMALLEST, LARGEST = 0.11, 0.80  # a cut covering less or more of the photo is a 
 # 5 and 11 % were 9, and not one of them held the garment, but a print on it or a part of the floor
 FILL = 0.92  # share of the square that the garment's longer side fills
 _ITERATIONS = 4
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def cut_out(photo: Bytes, side: int = PICTURE_SIDE) -> Cutout:
     """Cut the garment out of a photo: uint8 (h, w, 3), or (h, w, 4) with straight alpha, which is then trusted."""
     if photo.ndim != 3 or photo.shape[2] not in (3, 4):
         raise ValueError(f"photo: shape {photo.shape}, wanted (height, width, 3 or 4)")
-    photo = _shrink(photo)
+    photo = shrunk(photo, WORKING_SIDE)
     if photo.shape[2] == 4 and photo[..., 3].min() < 255:
         alpha = np.asarray(photo[..., 3] / np.float32(255), np.float32)
         coverage = float(alpha.mean())
@@ -54,7 +54,7 @@ def cut_out(photo: Bytes, side: int = PICTURE_SIDE) -> Cutout:
 
 def garment_region(photo: Bytes) -> tuple[NDArray[np.float32], str | None]:
     """Where a garment is in its photo (h, w, 3): float32 (h, w) from 0 to 1; why that cannot be trusted, or None."""
-    alpha, _, failed = _found(_shrink(photo))
+    alpha, _, failed = _found(shrunk(photo, WORKING_SIDE))
     large = cv2.resize(alpha, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, np.float32), failed
 
@@ -64,14 +64,6 @@ def _found(photo: Bytes) -> tuple[NDArray[np.float32], float, str | None]:
     mask = _grabcut(np.ascontiguousarray(photo[..., :3]))
     coverage = float(mask.mean())
     return _soften(mask), coverage, _judge(coverage)
-
-
-def _shrink(photo: Bytes) -> Bytes:
-    scale = WORKING_SIDE / max(photo.shape[:2])
-    if scale >= 1:
-        return photo
-    size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _judge(coverage: float) -> str | None:

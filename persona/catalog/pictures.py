@@ -13,7 +13,9 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -21,6 +23,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from persona.errors import BadInput, NotFound
 
 Bytes = NDArray[np.uint8]
+Number = TypeVar("Number", np.uint8, np.float32)
 
 MOST_PIXELS = 50_000_000  # of a photo that is decoded: 200 MB as RGBA
 _PART = 1 << 18  # pixels whose alpha is multiplied or divided out at a time
@@ -128,6 +131,17 @@ def _premultiplied(rgba: Bytes) -> Bytes:
 def on_white(rgba: Bytes) -> Bytes:
     """A premultiplied picture (..., 4) over white, uint8 (..., 3)."""
     return rgba[..., :3] + (255 - rgba[..., 3:])
+
+
+def shrunk(picture: NDArray[Number], side: int) -> NDArray[Number]:
+    """A picture (h, w) or (h, w, c) made smaller, by area, until its longer side has `side` pixels; a smaller one is
+    returned as it is."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), picture.dtype)
 
 
 def decode_photo(

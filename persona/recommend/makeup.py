@@ -52,7 +52,7 @@ from persona.recommend.makeup_types import (
     TransferRequest,
 )
 from persona.recommend.memo import Memo
-from persona.recommend.photos import AT_ONCE, MOST_PIXELS, LabelledPicture, check_photo_consent, check_rights
+from persona.recommend.photos import AT_ONCE, MOST_PIXELS, LabelledPicture, check_photo_consent, check_rights, stated
 from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.seeds import derive
 from persona.settings import Settings
@@ -294,12 +294,8 @@ class MakeupStudio:
         self, opened: _Opened, painted: Bytes, look: Look, request: Painting, source: SourceType, **more: Any
     ) -> MadeUpPhoto:
         label = Label(source).after(opened.label)
-        height, width = painted.shape[:2]
         done = MadeUp(
-            width=width,
-            height=height,
-            digital_source_type=label.uri,
-            signed=self._models.signer is not None,
+            **stated(painted, label, self._models.signer),
             look=look,
             strengths=request.strengths(look),
             face=opened.found,
@@ -326,11 +322,10 @@ def _found(number: int, face: Face, photo: Bytes) -> FoundFace:
 
 def _in_place(error: BadInput, found: tuple[FoundFace, ...], photo: str, face: str) -> BadInput:
     """The same error with the names that the request has for it, and where the faces are if there are several."""
-    message = str(error).removeprefix(f"{error.field}: ")
     if error.code == "several_faces":
-        return SeveralFaces(face, message, found)
+        return SeveralFaces(face, error.message, found)
     field = {"photo": photo, "picture": photo, "face": face}.get(error.field, error.field)
-    return BadInput(field, message, error.code)
+    return BadInput(field, error.message, error.code)
 
 
 def _tone_of(skin: SkinTone) -> tuple[Monk | None, tuple[float, float, float] | None]:

@@ -11,8 +11,17 @@ from persona.makeup.advice import Scheme
 from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, Undertone
 from persona.makeup.face import Box
 from persona.makeup.look import Look, Region, Share
-from persona.recommend.photo_types import Chosen, OwnPhoto, Photo, ReferenceRights, Upload, UserId
-from persona.recommend.provenance import WORDS, Format
+from persona.recommend.photo_types import (
+    Chosen,
+    LabelledResult,
+    OwnPhoto,
+    Photo,
+    ReferenceRights,
+    Upload,
+    UserId,
+    WithPicture,
+)
+from persona.recommend.provenance import Format
 from persona.recommend.types import MOST_EVENTS, InlineEvent, InlineProfile, Seed
 from persona.store.records import Identifier, Occasion, Record, Season, Sha256, Traits
 
@@ -170,15 +179,9 @@ class Analysis(FaceAnalysis):
     faces: tuple[FoundFace, ...] = Field(description="all that may be meant, from the left")
 
 
-class MadeUp(Record):
+class MadeUp(LabelledResult):
     """What was done to a photo, which was not stored, and what the result's file says of itself."""
 
-    width: int = Field(description="of the photo, upright, and of the result, in pixels")
-    height: int
-    generated: Literal[True] = Field(default=True, description="label it so wherever shown")
-    label: str = Field(default=WORDS, description="what the file's metadata says for people")
-    digital_source_type: str = Field(description="IPTC term in the file's XMP")
-    signed: bool = Field(description="it carries Content Credentials (C2PA)")
     look: Look = Field(description="what was put on, to be edited and sent again")
     look_id: Identifier | None = Field(default=None, description="the look that it was asked as")
     strengths: dict[Region, Share] = Field(description="how strongly, by region")
@@ -186,11 +189,8 @@ class MadeUp(Record):
     face: FoundFace
 
 
-class MadeUpAnswer(MadeUp):
+class MadeUpAnswer(WithPicture, MadeUp):
     """The same with the picture in it; with `Accept: image/*` the picture comes alone."""
-
-    media_type: Literal["image/png", "image/webp", "image/jpeg"]
-    picture: str = Field(description="the file as base64", json_schema_extra={"contentEncoding": "base64"})
 
 
 class AdviceAnswer(Record):

@@ -4,14 +4,18 @@ themselves what they are."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from persona.catalog.pictures import Bytes
+from persona.catalog.pictures import Bytes, premultiply
 from persona.errors import BadInput
+from persona.makeup.photo import open_picture
 from persona.recommend.credentials import Signer
 from persona.recommend.provenance import Format, Label, encode, media_type
 from persona.store import Store
+from persona.style.picture import opaque
 
 MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
+MOST_RGBA = 12_500_000  # of a picture that keeps its transparency: a phone's; worked on, it takes up to 420 MB
 AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
 
 
@@ -28,6 +32,21 @@ class LabelledPicture:
         """The result's file, labelled, and signed where there is a signer. Raises OutOfDate where that fails."""
         content = encode(self.after, format, self.label)
         return self.signer.sign(content, media_type(format), self.label) if self.signer else content
+
+
+def stated(result: Bytes, label: Label, signer: Signer | None) -> dict[str, Any]:
+    """The fields of a `LabelledResult`, of a picture (h, w, ...)."""
+    height, width = result.shape[:2]
+    return {
+        "width": width, "height": height, "label": label.words, "digital_source_type": label.uri,
+        "signed": signer is not None,
+    }  # fmt: skip
+
+
+def open_rgba(content: bytes, field: str) -> Bytes:
+    """A picture that was sent, premultiplied uint8 (h, w, 4). Raises BadInput of the field as `open_picture`."""
+    photo = open_picture(content, max_pixels=MOST_RGBA, field=field)
+    return premultiply(photo) if photo.shape[2] == 4 else opaque(photo)
 
 
 def check_photo_consent(store: Store, user_id: str | None) -> None:

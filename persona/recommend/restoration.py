@@ -12,21 +12,19 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from persona.catalog.pictures import Bytes, premultiply
+from persona.catalog.pictures import Bytes
 from persona.errors import BadInput
-from persona.makeup.photo import open_picture
 from persona.recommend.credentials import Signer
-from persona.recommend.photo_types import OwnPhoto, Photo, Upload, UserId
-from persona.recommend.photos import AT_ONCE, LabelledPicture, check_photo_consent, check_rights
+from persona.recommend.photo_types import LabelledResult, OwnPhoto, Photo, Upload, UserId, WithPicture
+from persona.recommend.photos import AT_ONCE, LabelledPicture, check_photo_consent, check_rights, open_rgba, stated
 from persona.recommend.provenance import Format, Label, read_label
 from persona.recommend.types import Seed, Share
 from persona.store import Store
 from persona.store.records import Record
-from persona.style.picture import Floats, opaque
+from persona.style.picture import Floats
 from persona.style.restore import restore
 
 WORDS = "Restored by persona"
-MOST_PIXELS = 12_500_000
 _OF_REQUEST = {"picture": "photo", "hole": "mask"}  # names of what `restore` refuses
 
 
@@ -45,24 +43,16 @@ class RestoreRequest(Record):
     format: Format = Field(default="png", description="png and webp keep every pixel outside the mask as it was")
 
 
-class Restored(Record):
+class Restored(LabelledResult):
     """What was done to a picture, and what the result's file says of itself. Nothing of it was stored."""
 
-    width: int = Field(description="of the picture, upright, and of the result, in pixels")
-    height: int
     generated: Literal[True] = Field(default=True, description="in part: label it so wherever shown")
-    label: str = Field(default=WORDS, description="what the file's metadata says for people")
-    digital_source_type: str = Field(description="IPTC term in the file's XMP")
-    signed: bool = Field(description="it carries Content Credentials (C2PA)")
     filled: Share = Field(description="share of the picture that was marked")
     changed: Share = Field(description="share of it that is another than before")
 
 
-class RestoredAnswer(Restored):
+class RestoredAnswer(WithPicture, Restored):
     """The same with the picture in it; with `Accept: image/*` the picture comes alone."""
-
-    media_type: Literal["image/png", "image/webp", "image/jpeg"]
-    picture: str = Field(description="the file as base64", json_schema_extra={"contentEncoding": "base64"})
 
 
 @dataclass(frozen=True)
@@ -85,35 +75,28 @@ class Restorer:
         check_photo_consent(self._store, request.user_id)
         check_rights(request.photo_rights)
         with self._places:
-            rgba = _opened(request.photo)
+            rgba = open_rgba(request.photo, "photo")
             hole = _mask(request.mask, rgba)
             try:
                 filled = restore(rgba, hole, texture=request.texture, torn=request.torn, seed=request.seed)
             except BadInput as error:
-                message = str(error).removeprefix(f"{error.field}: ")
-                raise BadInput(_OF_REQUEST.get(error.field, error.field), message, error.code) from error
+                raise BadInput(_OF_REQUEST.get(error.field, error.field), error.message, error.code) from error
             return self._result(request, rgba, filled, hole)
 
     def _result(self, request: RestoreRequest, before: Bytes, after: Bytes, hole: Floats) -> RestoredPicture:
         label = Label("algorithmicallyEnhanced", WORDS).after(read_label(request.photo))
         done = Restored(
-            width=after.shape[1], height=after.shape[0], digital_source_type=label.uri,
-            signed=self._signer is not None, filled=round(float((hole > 0).mean()), 4),
+            **stated(after, label, self._signer),
+            filled=round(float((hole > 0).mean()), 4),
             changed=round(float((after != before).any(2).mean()), 4),
-        )  # fmt: skip
+        )
         return RestoredPicture(before, after, label, self._signer, done)
-
-
-def _opened(content: bytes) -> Bytes:
-    photo = open_picture(content, max_pixels=MOST_PIXELS, field="photo")
-    return premultiply(photo) if photo.shape[2] == 4 else opaque(photo)
 
 
 def _mask(content: bytes, rgba: Bytes) -> Floats:
     """How far each pixel is replaced, float32 (h, w): light, as far as the mask is not transparent."""
-    mask = open_picture(content, max_pixels=MOST_PIXELS, field="mask")
+    mask = open_rgba(content, "mask")
     if mask.shape[:2] != rgba.shape[:2]:
         sizes = f"is {mask.shape[1]}x{mask.shape[0]} pixels, the picture {rgba.shape[1]}x{rgba.shape[0]}"
         raise BadInput("mask", f"{sizes}: send one of the picture's size", "not_a_mask")
-    shown = premultiply(mask) if mask.shape[2] == 4 else mask
-    return np.asarray(shown[..., :3].mean(2, dtype=np.float32) / np.float32(255), np.float32)
+    return np.asarray(mask[..., :3].mean(2, dtype=np.float32) / np.float32(255), np.float32)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from persona.recommend.photo_types import OwnPhoto, Photo, ReferenceRights, Upload, UserId
+from persona.recommend.photo_types import LabelledResult, OwnPhoto, Photo, ReferenceRights, Upload, UserId, WithPicture
 from persona.recommend.provenance import Format
 from persona.recommend.types import Seed, Share
 from persona.store.records import Identifier, NamedStyle, NoNul, Origin, Past, Record
@@ -105,15 +105,9 @@ class StyleRequest(Controls):
         return Controls(strength=self.strength, keep_colour=self.keep_colour, keep_luminance=self.keep_luminance)
 
 
-class Styled(Record):
+class Styled(LabelledResult):
     """What was done to a picture, and what the result's file says of itself. Nothing of it was stored."""
 
-    width: int = Field(description="of the picture, upright, and of the result, in pixels")
-    height: int
-    generated: Literal[True] = Field(default=True, description="label it so wherever shown")
-    label: str = Field(default=LABEL, description="what the file's metadata says for people")
-    digital_source_type: str = Field(description="IPTC term in the file's XMP")
-    signed: bool = Field(description="it carries Content Credentials (C2PA)")
     method: Method
     region: Region = Field(description="what was styled")
     covered: Share = Field(description="share of the picture that may have changed")
@@ -128,11 +122,8 @@ class Styled(Record):
     )
 
 
-class StyledAnswer(Styled):
+class StyledAnswer(WithPicture, Styled):
     """The same with the picture in it; with `Accept: image/*` the picture comes alone."""
-
-    media_type: Literal["image/png", "image/webp", "image/jpeg"]
-    picture: str = Field(description="the file as base64", json_schema_extra={"contentEncoding": "base64"})
 
 
 class LearnRequest(Record):

@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 import numpy as np
 
 from persona.catalog.cutout import centred
-from persona.catalog.pictures import Bytes, Pictures, on_white, premultiply, unpremultiply
+from persona.catalog.pictures import Bytes, Pictures, on_white, unpremultiply
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
-from persona.makeup.photo import open_picture
 from persona.recommend.credentials import Signer, open_signer
 from persona.recommend.keeping import drop
-from persona.recommend.photos import LabelledPicture, check_photo_consent, check_rights
+from persona.recommend.photos import LabelledPicture, check_photo_consent, check_rights, open_rgba, stated
 from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.style_types import (
@@ -42,10 +41,9 @@ from persona.store import Agreement, NamedStyle, Store
 from persona.style.art import paint
 from persona.style.drape import Drape, lay
 from persona.style.model import StyleModel, blend
-from persona.style.picture import Floats, changed, check, opaque, strips
+from persona.style.picture import Floats, changed, check, strips
 from persona.style.tile import tile_of
 
-MOST_PIXELS = 12_500_000  # of a photo: a phone's; while it is worked on, it takes up to 420 MB
 AT_ONCE = 1  # pictures that are worked on at the same time: memory stays bounded, and one takes all cores anyway
 STYLE, VISUAL = "style", "visual-64"  # model folders
 MADE = Label("trainedAlgorithmicMedia", LABEL)
@@ -171,7 +169,7 @@ class StyleStudio:
             tile = tile_of(reference.rgba, reference.region, seed=request.seed)
         except BadInput as error:
             field = "references.0" if request.references else "reference_items.0"
-            raise BadInput(field, str(error).removeprefix(f"{error.field}: "), error.code) from error
+            raise BadInput(field, error.message, error.code) from error
         drape = Drape(scale=request.scale, rotation=request.rotation, strength=request.strength)
         return lay(source.rgba, tile, drape, source.region)
 
@@ -188,7 +186,7 @@ class StyleStudio:
     def _photo(self, content: bytes, method: Method, wanted: Region | None) -> _Opened:
         """The picture that was sent to be styled."""
         if method == "art" and wanted == "all":
-            rgba = _decoded(content, "photo")
+            rgba = open_rgba(content, "photo")
             return _Opened(rgba, check(rgba, None, "photo"), "all", read_label(content))
         usual: Region = "all" if method == "art" else "garment"
         return self._opened(content, wanted, usual, "clothes" if method == "pattern" else "all", "photo")
@@ -212,7 +210,7 @@ class StyleStudio:
 
     def _opened(self, content: bytes, wanted: Region | None, usual: Region, of_person: Region, field: str) -> _Opened:
         """A picture that was sent, with its region; see `RegionFinder.find`."""
-        rgba = _decoded(content, field)
+        rgba = open_rgba(content, field)
         check(rgba, None, field)
         found = self._regions.find(rgba, wanted, usual=usual, of_person=of_person, field=field)
         return _Opened(rgba, check(rgba, found.region, field), found.named, read_label(content), found.people)
@@ -250,10 +248,9 @@ class StyleStudio:
     def _result(
         self, request: StyleRequest, source: _Opened, styled: Bytes, kind: SourceType, model: str | None = None
     ) -> StyledPicture:
-        label, (height, width) = _label(kind, model, source), styled.shape[:2]
+        label = _label(kind, model, source)
         done = Styled(
-            width=width, height=height, label=label.words, digital_source_type=label.uri,
-            signed=self._models.signer is not None,
+            **stated(styled, label, self._models.signer),
             method=request.method, region=source.named, controls=request.controls, model=model,
             covered=round(float((source.region > 0).mean()), 4), people=source.people,
         )  # fmt: skip
@@ -276,12 +273,6 @@ def _painted(request: StyleRequest, source: _Opened) -> Bytes:
         change = (painted[rows].astype(np.float32) - straight) / np.float32(255)
         result[rows] = changed(source.rgba[rows], source.region[rows], request.strength * change)
     return result
-
-
-def _decoded(content: bytes, field: str) -> Bytes:
-    """A picture that was sent, premultiplied (h, w, 4)."""
-    photo = open_picture(content, max_pixels=MOST_PIXELS, field=field)
-    return premultiply(photo) if photo.shape[2] == 4 else opaque(photo)
 
 
 def _opened(rgba: Bytes, wanted: Region | None, label: Label | None, field: str) -> _Opened:

@@ -10,11 +10,10 @@ import base64
 from typing import Any
 
 import cv2
-import numpy as np
 from flask import render_template, request
 from werkzeug.wrappers import Response
 
-from persona.catalog.pictures import Bytes
+from persona.catalog.pictures import Bytes, shrunk
 from persona.errors import BadInput, OutOfDate
 from persona.recommend.photos import LabelledPicture
 from persona.serve.security import HEADERS
@@ -44,9 +43,7 @@ def sent(name: str) -> bytes:
 
 def smaller(photo: Bytes) -> Bytes:
     """A picture (h, w, 3 or 4) as large as a page shows it."""
-    scale = min(1.0, PREVIEW / max(photo.shape[:2]))
-    size = max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
-    return photo if scale == 1 else np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return shrunk(photo, PREVIEW)
 
 
 def plain(photo: Bytes) -> bytes:
@@ -67,11 +64,10 @@ def download(result: LabelledPicture, name: str) -> Response:
 
 def said_of(problem: BadInput | OutOfDate | None) -> str:
     """What is wrong, for people: without the name that programs have for the field."""
-    text = str(problem or "")
-    if isinstance(problem, BadInput):
-        name = problem.field.split(".")[0].split("_")[0].rstrip("s")
-        text = f"{'Your photo' if name == 'photo' else f'The {name}'}: {text.removeprefix(f'{problem.field}: ')}"
-    return text
+    if not isinstance(problem, BadInput):
+        return str(problem or "")
+    name = problem.field.split(".")[0].split("_")[0].rstrip("s")
+    return f"{'Your photo' if name == 'photo' else f'The {name}'}: {problem.message}"
 
 
 def page_of(template: str, status: int = 200, **shown: Any) -> Response:

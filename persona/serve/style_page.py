@@ -20,6 +20,7 @@ from persona.recommend import Recommender
 from persona.recommend.provenance import encode
 from persona.recommend.style_types import REGIONS, ListedStyle, StyleRequest
 from persona.recommend.styles import StyledPicture
+from persona.recommend.types import picture_url
 from persona.serve import people
 from persona.serve.gallery import valid
 from persona.serve.photo_pages import download, inside, number_in, page_of, plain, said_of, sent, smaller
@@ -177,7 +178,7 @@ def _plain(picture: Bytes) -> str:
 def _address(choices: Choices) -> str | None:
     """The garment that is chosen, where it is one of the catalogue."""
     found = next((item for item in choices.garments if item.id == choices.garment), None)
-    return f"/i/{found.picture}.webp" if found is not None and not sent("photo") else None
+    return picture_url(found.picture) if found is not None and found.picture and not sent("photo") else None
 
 
 def _page(choices: Choices, shown: Shown, status: int = 200) -> Response:

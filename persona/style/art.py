@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from persona.catalog.colour import lab_to_srgb, srgb_to_lab
-from persona.catalog.pictures import Bytes
+from persona.catalog.pictures import Bytes, shrunk
 from persona.errors import BadInput
 from persona.style.flow import Floats, along, flow_of
 from persona.style.picture import check, opaque
@@ -39,12 +39,11 @@ def paint(rgb: Bytes, kind: ArtKind, detail: float = 0.5, seed: int = 0) -> Byte
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise BadInput("photo", f"{rgb.dtype} {rgb.shape}, wanted uint8 (height, width, 3)", "not_rgb")
     check(opaque(rgb), None, "photo")
-    height, width = rgb.shape[:2]
-    scale = min(1.0, WORKING_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    photo = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb, np.uint8)
-    art = _METHODS[kind](photo, detail, max(size) / _UNIT, np.random.default_rng(seed))
-    return art if scale == 1 else np.asarray(cv2.resize(art, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    photo = shrunk(rgb, WORKING_SIDE)
+    art = _METHODS[kind](photo, detail, max(photo.shape[:2]) / _UNIT, np.random.default_rng(seed))
+    if photo is rgb:
+        return art
+    return np.asarray(cv2.resize(art, rgb.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _oil(rgb: Bytes, detail: float, unit: float, draw: np.random.Generator) -> Bytes:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from persona.catalog.pictures import Bytes
 from persona.errors import BadInput
-from persona.style.picture import extended
+from persona.style.picture import extended, sized
 from persona.style.prints import PRINTS, draw_print
 
 SIDE = 128  # pixels: of what is trained on
@@ -48,7 +46,7 @@ class StyleSet:
         draw = np.random.default_rng(seed)
         prints = [draw_print(kind, SIDE, int(draw.integers(2**31))) for kind in PRINTS for _ in range(SEEDS)]
         cuts = [_cut(painting, draw) for painting in paintings for _ in range(CUTS)]
-        self.kinds = {"garments": _tensor([_sized(rgba) for rgba in garments]), "prints": _tensor(prints)}
+        self.kinds = {"garments": _tensor([sized(rgba, SIDE) for rgba in garments]), "prints": _tensor(prints)}
         if cuts:
             self.kinds["paintings"] = _tensor(cuts)
         shares = torch.tensor([SHARES[kind] for kind in self.kinds], dtype=torch.float64)
@@ -108,14 +106,7 @@ def _cut(painting: Bytes, draw: np.random.Generator) -> Bytes:
     height, width = painting.shape[:2]
     side = int(min(height, width) * draw.uniform(0.25, 1))
     top, left = draw.integers(height - side + 1), draw.integers(width - side + 1)
-    return _sized(painting[top : top + side, left : left + side])
-
-
-def _sized(picture: NDArray[np.uint8]) -> Bytes:
-    if picture.shape[0] == SIDE:
-        return picture
-    how = cv2.INTER_AREA if picture.shape[0] > SIDE else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=how), np.uint8)
+    return sized(painting[top : top + side, left : left + side], SIDE)
 
 
 def _tensor(pictures: list[Bytes]) -> Tensor:

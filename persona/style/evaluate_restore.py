@@ -7,13 +7,12 @@ from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from persona.catalog.colour import SOLID
 from persona.catalog.pattern import pattern_of
 from persona.catalog.pictures import Bytes, unpremultiply
-from persona.style.picture import extended
+from persona.style.picture import surrounded
 from persona.style.restore import Mask, restore
 
 Damage = Literal["box", "blob", "scratch"]
@@ -84,9 +83,8 @@ def damage_of(solid: Mask, kind: Damage, share: float, random: np.random.Generat
 def opencv(rgba: Bytes, hole: Mask, method: int) -> Bytes:
     """Straight colours (h, w, 3) of a premultiplied picture whose hole OpenCV has filled."""
     straight = unpremultiply(rgba)
-    known = ((straight[..., 3] >= SOLID * 255) & ~hole).astype(np.float32)
-    rgb = torch.from_numpy(straight[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
-    around = extended(rgb, torch.from_numpy(known)[None, None])[0].permute(1, 2, 0).numpy()
+    known = (straight[..., 3] >= SOLID * 255) & ~hole
+    around = surrounded(straight[..., :3].astype(np.float32), known)
     whole = np.rint(np.clip(around, 0, 255)).astype(np.uint8)
     return np.asarray(cv2.inpaint(whole, hole.astype(np.uint8), REACH, method), np.uint8)
 

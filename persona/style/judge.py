@@ -17,7 +17,7 @@ from torch import Tensor
 from persona.catalog.perceptual import Perceptual
 from persona.catalog.pictures import Bytes
 from persona.style.picture import Floats, check, extended, view_of
-from persona.style.statistics import mean_std, resized
+from persona.style.statistics import mean_std, normalised, resized
 
 Style = tuple[tuple[Tensor, Tensor], ...]  # mean and deviation (1, c) of each level
 
@@ -77,12 +77,8 @@ def content_distance(one: Seen, other: Seen) -> float:
     over the region, which takes style off: root mean square, so that features that have nothing to do with each other
     are about 1.4 apart."""
     weight = _weight(one, _DEEP)
-    normal = [
-        (seen.levels[_DEEP] - mean[:, :, None, None]) / deviation[:, :, None, None]
-        for seen in (one, other)
-        for mean, deviation in (seen.style[_DEEP],)
-    ]
-    return float(((normal[0] - normal[1]).square().mean(1, keepdim=True) * weight).sum().sqrt())
+    here, there = (normalised(seen.levels[_DEEP], seen.mask) for seen in (one, other))
+    return float(((here - there).square().mean(1, keepdim=True) * weight).sum().sqrt())
 
 
 def feature_distance(one: Seen, other: Seen) -> float:

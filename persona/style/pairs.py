@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from persona.catalog.pictures import Bytes
 from persona.errors import BadInput
-from persona.style.picture import Floats, check, composed, opaque, view_of
+from persona.style.picture import Floats, check, composed, opaque, sized, view_of
 from persona.style.prints import PRINTS, draw_print
 
 Kind = Literal["garment", "print", "painting"]
@@ -63,8 +63,7 @@ def enlarged(rgba: Bytes) -> Bytes:
     """A premultiplied square picture at SIDE pixels: larger by cubic interpolation, smaller by area."""
     if rgba.shape[0] == SIDE:
         return rgba
-    how = cv2.INTER_AREA if rgba.shape[0] > SIDE else cv2.INTER_CUBIC
-    resized = np.asarray(cv2.resize(rgba, (SIDE, SIDE), interpolation=how), np.uint8)
+    resized = sized(rgba, SIDE)
     resized[..., :3] = np.minimum(resized[..., :3], resized[..., 3:])  # cubic overshoots
     return resized
 

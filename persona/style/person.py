@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
-from persona.catalog.pictures import Bytes
+from persona.catalog.pictures import Bytes, shrunk
 from persona.errors import BadInput
 from persona.style.picture import Floats
 
@@ -63,11 +63,9 @@ def styled_region(photo: Bytes, person: Floats, faces: Sequence[Floats], where: 
     """
     _check(photo, person, faces, where)
     height, width = photo.shape[:2]
-    scale = min(1.0, _SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
-    body = np.asarray(cv2.resize(person, size, interpolation=cv2.INTER_AREA), np.float32)
-    heads = [_head(points * np.array([size[0] / width, size[1] / height], np.float32)) for points in faces]
+    small, body = shrunk(photo, _SIDE), shrunk(person, _SIDE)
+    scale = np.array([small.shape[1] / width, small.shape[0] / height], np.float32)
+    heads = [_head(points * scale) for points in faces]
     kept = _kept(small, body > 0.5, heads)
     unit = max(head.face for head in heads)
     open_to_style = 1 - _widened(kept, _RIM * unit, _FEATHER * unit)

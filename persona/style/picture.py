@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from persona.catalog.pictures import Bytes, premultiply, unpremultiply
 from persona.errors import BadInput
 
 Floats = NDArray[np.float32]
+Number = TypeVar("Number", np.float32, np.float64)
 
 WORKING_SIDE = 512  # pixels: the longer side of what the network is shown at most
 FEWEST_PIXELS = 16  # of either side
@@ -126,6 +128,21 @@ def extended(rgb: Tensor, mask: Tensor) -> Tensor:
         below = F.interpolate(filled, weight.shape[2:], mode="bilinear", align_corners=False)
         filled = colour + (1 - weight) * below
     return filled
+
+
+def surrounded(values: NDArray[Number], known: NDArray[np.bool_]) -> NDArray[Number]:
+    """Values (h, w, c) filled from where they are known (h, w), as `extended`; in the precision they come in."""
+    planes = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None]
+    there = torch.from_numpy(known.astype(values.dtype))[None, None]
+    return np.asarray(extended(planes, there)[0].permute(1, 2, 0).numpy())
+
+
+def sized(picture: Bytes, side: int) -> Bytes:
+    """A square picture (s, s, c) at another side: larger by cubic interpolation, smaller by area."""
+    if picture.shape[0] == side:
+        return picture
+    how = cv2.INTER_AREA if picture.shape[0] > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
 
 
 def composed(rgba: Bytes, region: Floats, view: View, result: Tensor) -> Bytes:

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import fft, linalg
 
 from persona.catalog.colour import SOLID
 from persona.catalog.pictures import Bytes, premultiply, unpremultiply
 from persona.errors import BadInput
-from persona.style.picture import Floats, check, extended
+from persona.style.picture import Floats, check, surrounded
 
 Reals = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -125,7 +124,7 @@ def _halved(part: _Part) -> _Part:
     share = _halves(known.astype(np.float64))
     colour = _halves(rgb * known[..., None]) / np.maximum(share, 1e-9)[..., None]
     lost = (share < 0.5) & (_halves(hole.astype(np.float64)) > 0)
-    return _Part(_smooth(colour, share >= 0.5), share >= 0.5, lost)
+    return _Part(surrounded(colour, share >= 0.5), share >= 0.5, lost)
 
 
 def _halves(picture: Reals) -> Reals:
@@ -134,15 +133,8 @@ def _halves(picture: Reals) -> Reals:
     return blocks.reshape(height // 2, width // 2, *picture.shape[2:])
 
 
-def _smooth(picture: Reals, known: Mask) -> Reals:
-    """(h, w, c) with all that is not known filled from what is."""
-    numbers = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-    filled = extended(numbers, torch.from_numpy(known.astype(np.float64))[None, None])
-    return np.asarray(filled[0].permute(1, 2, 0).numpy(), np.float64)
-
-
 def _alpha(alpha: Bytes, known: Mask) -> Reals:
-    return _smooth(alpha[..., None].astype(np.float64), known)[..., 0]
+    return surrounded(alpha[..., None].astype(np.float64), known)[..., 0]
 
 
 def _kriged(part: _Part, texture: float, random: np.random.Generator) -> Reals:
@@ -153,7 +145,7 @@ def _kriged(part: _Part, texture: float, random: np.random.Generator) -> Reals:
         nearest = np.argsort(distance[rows, columns], kind="stable")[:_MOST_KNOWN]
         rows, columns = rows[nearest], columns[nearest]
     if not len(rows):  # an island of damage without a neighbour
-        return _smooth(part.rgb, part.known)
+        return surrounded(part.rgb, part.known)
     correlation, variance = _correlation(part, distance)
     between = correlation[rows[:, None] - rows, columns[:, None] - columns]
     between[np.diag_indices(len(rows))] += _NOISE

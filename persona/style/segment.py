@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from persona.catalog.pictures import Bytes
+from persona.catalog.pictures import Bytes, shrunk
 from persona.mediapipe_models import broken, check_installed, open_solutions, quiet
 from persona.style.picture import Floats
 
@@ -37,9 +37,7 @@ class MediaPipeSegmenter:
     def segment(self, photo: Bytes) -> Floats:
         """See PersonSegmenter."""
         height, width = photo.shape[:2]
-        scale = min(1.0, SEEN / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) if scale < 1 else np.ascontiguousarray(photo)
+        small = np.ascontiguousarray(shrunk(photo, SEEN))
         with self._lock, quiet(self._graph is None):
             found = self._open().process(small).segmentation_mask
         return np.asarray(np.clip(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1), np.float32)

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from persona.catalog.colour import SRGB_TO_XYZ, srgb_to_lab, to_linear
 from persona.catalog.pictures import Bytes, unpremultiply
 from persona.style.domain import Domain
-from persona.style.picture import Floats, extended, strips
+from persona.style.picture import Floats, strips, surrounded
 
 WORKING_SIDE = 160  # pixels of the longer side: the fields are smooth
 _WIDTHS = np.linspace(0.1, 1, 10)  # of the widest part: local widths that are told apart
@@ -85,7 +84,7 @@ def _fields(rgb: Floats, mask: NDArray[np.bool_], inside: Floats) -> Floats:
     down = np.stack([np.sin(turn), np.cos(turn) - 1, lit_down], -1)
     fields = Domain(mask).fields(across, down)
     fields[..., 2] -= np.quantile(fields[..., 2][mask], _USUAL)
-    light = _filled(fields[..., 2:], mask)[..., 0]
+    light = surrounded(fields[..., 2:].astype(np.float32), mask)[..., 0]
     folds = _blurred(light, max(0.5, _FOLDS[0] * half)) - _blurred(light, _FOLDS[1] * half)
     return np.asarray(np.dstack([fields, folds, plain]), np.float32)
 
@@ -100,18 +99,11 @@ def _at_working_size(rgba: Bytes, region: Floats) -> tuple[Floats, NDArray[np.bo
         weighted = cv2.resize(rgb * region[..., None], size, interpolation=cv2.INTER_AREA)
         rgb, region = weighted / np.maximum(covered, 1e-3)[..., None], covered
     mask = region >= 0.5 * region.max()
-    return _filled(rgb, mask), mask
-
-
-def _filled(values: NDArray[np.floating], mask: NDArray[np.bool_]) -> Floats:
-    """Values (h, w, c) drawn outwards from the mask."""
-    planes = torch.from_numpy(np.ascontiguousarray(values, np.float32)).permute(2, 0, 1)[None]
-    known = torch.from_numpy(mask.astype(np.float32))[None, None]
-    return np.asarray(extended(planes, known)[0].permute(1, 2, 0).numpy())
+    return surrounded(rgb, mask), mask
 
 
 def _enlarged(fields: Floats, mask: NDArray[np.bool_], size: tuple[int, int]) -> Floats:
-    filled = _filled(fields, mask)
+    filled = surrounded(fields, mask)
     return (
         filled
         if mask.shape == size
