@@ -26,3 +26,19 @@ class Conflict(PersonaError):
 
 class OutOfDate(PersonaError):
     """What this installation has not, or has of another version: a migration, a model folder, an optional package."""
+
+
+class Busy(PersonaError):
+    """More is asked for than can be done now; nothing was begun. retry_after: seconds until it may be worth a try."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooLate(PersonaError):
+    """The time within which an answer was wanted ran out before there was one."""
+
+
+class NoRoom(PersonaError):
+    """The disk that has to take what was made is full; nothing was kept."""

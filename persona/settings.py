@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from persona.errors import BadInput
@@ -23,7 +23,18 @@ def _datasets() -> Path | None:
     return beside if beside.is_dir() else None
 
 
+Days = Annotated[int, Field(ge=1, le=36500)]
 Signature = Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"]
+
+
+class Arm(BaseModel):
+    """One arm of an A/B split. share: of the users, by a hash of their id, relative to the other arms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    taste: str = "taste-garment"
+    generator: str = "garment-64"
 
 
 class Settings(BaseSettings):
@@ -54,6 +65,67 @@ class Settings(BaseSettings):
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="that everything random comes from")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default=1, description="serving processes")
+    in_flight: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=64, description="requests that a worker works on at once; what comes on top is told to come again (429)"
+    )
+    deadline: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=30.0, description="seconds from its arrival within which a request is answered, else it gets a 504"
+    )
+    batch_most: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=8, description="pictures that a model is given at once at most; another number, other pixels"
+    )
+    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=4.0, description="milliseconds that a picture waits for others to be drawn with, at most"
+    )
+    queue_most: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=256,
+        description="pictures that wait for a model at most; who asks for more is told to come again (429)",
+    )
+    cache_mb: Annotated[int, Field(ge=0)] = Field(
+        default=512, description="MiB of drawn garments that are kept on disk, the last used ones; 0: none"
+    )
+    access: Literal["auto", "keys", "open"] = Field(
+        default="auto",
+        description="keys: callers need an API key; open: none, only on loopback; auto: open on loopback, else keys",
+    )
+    jwt_key: Path | None = Field(
+        default=None, description="public key (PEM) of your tokens for end users, or a file with a secret of 32 bytes"
+    )
+    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field(
+        default="ES256", description="what those tokens are signed by"
+    )
+    jwt_issuer: str | None = Field(default=None, description="the tokens' issuer (iss), where it must be this one")
+    jwt_audience: str | None = Field(default=None, description="the tokens' audience (aud), where it must be this one")
+    rate_limit: str = Field(
+        default="6000/minute",
+        description="requests that one key may send to a worker, such as 100/second; empty: any",
+    )
+    rate_limit_storage: str = Field(
+        default="memory://", description="where they are counted; redis://HOST:PORT counts for all workers and replicas"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description='origins of web apps that may call the API, such as ["https://shop.example"]'
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="of the log on standard error")
+    otel_endpoint: str | None = Field(
+        default=None,
+        description="OTLP/HTTP address of a collector of traces (needs persona[otel]); unset: no traces",
+    )
+    arms: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")], Arm] = Field(
+        default={},
+        description='A/B split of the users between model folders, such as {"a": {"share": 0.9}, "b": {"share": 0.1, '
+        '"generator": "garment-128"}}',
+    )
+    keep_events_days: Days | None = Field(
+        default=None, description="days that events are kept; `persona privacy sweep` erases older ones"
+    )
+    keep_generations_days: Days | None = Field(
+        default=None, description="days that generated pictures are kept that nobody did anything with"
+    )
+    keep_idle_users_days: Days | None = Field(
+        default=None, description="days after a user's last event or change when they are erased"
+    )
+    keep_audit_days: Days | None = Field(default=365, description="days that the audit log is kept")
     c2pa_certificate: Path | None = Field(
         default=None, description="certificate chain (PEM) that made-up photos are signed with; unset: not signed"
     )

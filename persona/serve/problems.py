@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
-from persona.errors import BadInput, Conflict, NotFound, OutOfDate, PersonaError
+from persona.errors import BadInput, Busy, Conflict, NoRoom, NotFound, OutOfDate, PersonaError, TooLate
 from persona.recommend.makeup_types import FoundFace, SeveralFaces
 from persona.serve.uploads import takes_photos
 from persona.store.records import Record
@@ -26,7 +27,10 @@ _STATUS: tuple[tuple[type[PersonaError], int], ...] = (
     (BadInput, 422),
     (NotFound, 404),
     (Conflict, 409),
+    (Busy, 429),
     (OutOfDate, 503),
+    (TooLate, 504),
+    (NoRoom, 507),
 )
 _CONSENTS = {("photo_rights",), ("reference_rights",), ("consent",)}  # fields by which the use of a photo is allowed
 _REMEDIES = {
@@ -104,6 +108,8 @@ def _explain(error: ErrorDetails) -> str:
 def _persona_error(error: PersonaError) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
+    if isinstance(error, Busy):
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
     if not isinstance(error, BadInput):
         return _answer(status, str(error), headers=headers)
     steps = re.findall(r"[^.\[\]]+", error.field)  # events[3].item_id or events.3.item_id

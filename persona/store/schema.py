@@ -186,7 +186,9 @@ class GenerationRow(Base):
 
 
 class EventRow(Base):
-    """Something a user did. id: rises with every event and is never used twice, so it serves as a watermark."""
+    """Something a user did. rec_id: of the answer that they saw it in.
+
+    id: rises with every event and is never used twice, so it serves as a watermark."""
 
     __tablename__ = "events"
 
@@ -197,6 +199,7 @@ class EventRow(Base):
     generation_id: Mapped[str | None] = mapped_column(ID, _of("generations"), index=True)
     type: Mapped[Word]
     at: Mapped[datetime]
+    rec_id: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
         CheckConstraint("(item_id IS NULL) <> (generation_id IS NULL)", name="one_subject"),
@@ -262,3 +265,68 @@ class ModelRow(Base):
     kind: Mapped[Word]
     metrics: Mapped[dict[str, Any]]
     registered_at: Mapped[datetime]
+
+
+class KeyRow(Base):
+    """An API key. digest: sha256 of its secret part, which is shown once and never stored."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    digest: Mapped[Digest]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """Something that was done to stored data. actor: a key's id, never a person; details: numbers, never names."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]]
+
+
+class IdempotencyRow(Base):
+    """The answer to a request that may be repeated. id: digest of caller and key; user_id: whom it is about, so that it
+    is erased with them; status: NULL while it is in flight, until lease_until."""
+
+    __tablename__ = "idempotency"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request: Mapped[Digest]
+    user_id: Mapped[str | None] = mapped_column(ID, index=True)
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes | None]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    lease_until: Mapped[datetime]
+
+
+class JobRow(Base):
+    """A long generation. actor: the key that asked; done of total: how far it is; lease_until: when whoever works on it
+    is taken for dead."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str | None] = mapped_column(ID, _of("users"), index=True)
+    state: Mapped[Word]
+    done: Mapped[int]
+    total: Mapped[int]
+    request: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
+    error: Mapped[str | None] = mapped_column(String(512))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "state", "created_at", "id"),)
