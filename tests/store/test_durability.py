@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from sqlalchemy import text
@@ -18,44 +21,67 @@ from persona.store import Event, Profile, Store, events
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-# Sends events one after the other and says the number of each once it is acknowledged, until it is killed.
-WRITER = """
-import sys
+# Forks a writer for each line that it reads, which saves importing everything a thousand times. A writer sends events one
+# after the other from that number on, and says the number of each once it is acknowledged, until it is killed.
+FORKS = """
+import os, sys
 from datetime import UTC, datetime
 from persona.store import Event, Store
-store = Store.open(sys.argv[1], check_revision=False)
-for number in range(int(sys.argv[2]), 100_000):
-    at = datetime(2025, 1, 1, 0, 0, number % 60, tzinfo=UTC)
-    store.add_events([Event(key=f"k{number}", user_id="u1", item_id="i1", type="view", at=at)])
-    print(number, flush=True)
+for line in sys.stdin:
+    if pid := os.fork():
+        print("writer", pid, flush=True)
+        os.waitpid(pid, 0)
+        print("killed", flush=True)
+        continue
+    store = Store.open(sys.argv[1], check_revision=False)
+    for number in range(int(line), 10_000_000):
+        at = datetime(2025, 1, 1, 0, 0, number % 60, tzinfo=UTC)
+        store.add_events([Event(key=f"k{number}", user_id="u1", item_id="i1", type="view", at=at)])
+        print(number, flush=True)
 """
 
 
 def test_no_acknowledged_event_is_lost_or_doubled(filled: Store) -> None:
-    acknowledged: list[int] = []
-    for kill_after in (1, 7, 20):
-        start = (
-            acknowledged[-1] if acknowledged else 0
-        )  # the last one is sent again, as a client that is not sure would
-        acknowledged += _write_until_killed(filled.url, start, kill_after)
-    stored = Counter(event.key for event in filled.history("u1", limit=100_000))
+    check_kills(filled, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_acknowledged_event_is_lost_or_doubled_in_a_thousand_kills(filled: Store) -> None:
+    check_kills(filled, 1000)
+
+
+def check_kills(store: Store, kills: int) -> None:
+    """Kill a writer so many times, each at another moment of its work, and compare what it said with what is there."""
+    acknowledged = [number for said in _killed(store.url, kills) for number in said]
+    stored = Counter(event.key for event in store.history("u1", limit=10_000_000))
+    assert len(acknowledged) > kills
     assert set(stored.values()) == {1}
     assert {f"k{number}" for number in acknowledged} <= stored.keys()
-    assert len(stored) <= len(set(acknowledged)) + 3  # at most one at each kill was stored and not yet acknowledged
-    if not filled._postgres:
-        with filled._reading() as session:
+    assert len(stored) <= len(set(acknowledged)) + kills  # at most one at each kill was stored and not acknowledged yet
+    if not store._postgres:
+        with store._reading() as session:
             assert session.scalar(text("PRAGMA integrity_check")) == "ok"
 
 
-def _write_until_killed(url: str, start: int, kill_after: int) -> list[int]:
-    command = [sys.executable, "-c", WRITER, url, str(start)]
+def _killed(url: str, kills: int) -> Iterator[list[int]]:
+    """What each writer said before it was killed. It is sent the last number again, as a client that is not sure would."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
-        assert writer.stdout is not None
-        said = [writer.stdout.readline() for _ in range(kill_after)]
-        writer.send_signal(signal.SIGKILL)
-        said += writer.stdout.readlines()
-    return [int(line) for line in said if line.endswith("\n")]
+    command = [sys.executable, "-c", FORKS, url]
+    chance, last = random.Random(0), 0
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as forks:
+        assert forks.stdin and forks.stdout
+        for _ in range(kills):
+            forks.stdin.write(f"{last}\n")
+            forks.stdin.flush()
+            pid = int(forks.stdout.readline().split()[1])
+            said = [int(forks.stdout.readline()) for _ in range(chance.randrange(1, 5))]
+            time.sleep(chance.uniform(0, 0.008))  # somewhere in the midst of the next ones
+            os.kill(pid, signal.SIGKILL)
+            said += [int(line) for line in iter(forks.stdout.readline, "killed\n")]
+            last = said[-1]
+            yield said
+        forks.stdin.close()
 
 
 def test_sqlite_is_set_to_lose_nothing(sqlite_store: Store) -> None:
