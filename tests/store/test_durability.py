@@ -21,8 +21,8 @@ from persona.store import Event, Profile, Store, events
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-# Forks a writer for each line that it reads, which saves importing everything a thousand times. A writer sends events one
-# after the other from that number on, and says the number of each once it is acknowledged, until it is killed.
+# Forks a writer for each line that it reads, which saves importing everything a thousand times. A writer sends events
+# one after the other from that number on, and says the number of each once it is acknowledged, until it is killed.
 FORKS = """
 import os, sys
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ for line in sys.stdin:
     for number in range(int(line), 10_000_000):
         at = datetime(2025, 1, 1, 0, 0, number % 60, tzinfo=UTC)
         store.add_events([Event(key=f"k{number}", user_id="u1", item_id="i1", type="view", at=at)])
-        print(number, flush=True)
+        os.write(1, b"%d\\n" % number)  # whole or not at all
 """
 
 
@@ -65,12 +65,13 @@ def check_kills(store: Store, kills: int) -> None:
 
 
 def _killed(url: str, kills: int) -> Iterator[list[int]]:
-    """What each writer said before it was killed. It is sent the last number again, as a client that is not sure would."""
+    """What each writer said until it was killed; the next sends the last one again, as a client that is unsure would."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-c", FORKS, url]
     chance, last = random.Random(0), 0
     with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment) as forks:
-        assert forks.stdin and forks.stdout
+        assert forks.stdin
+        assert forks.stdout
         for _ in range(kills):
             forks.stdin.write(f"{last}\n")
             forks.stdin.flush()
