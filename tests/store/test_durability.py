@@ -65,7 +65,7 @@ def check_kills(store: Store, kills: int) -> None:
 
 
 def _killed(url: str, kills: int) -> Iterator[list[int]]:
-    """What each writer said until it was killed; the next sends the last one again, as a client that is unsure would."""
+    """What each writer said until it was killed; the next sends the last one again, as an unsure client does."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-c", FORKS, url]
     chance, last = random.Random(0), 0
