@@ -26,6 +26,7 @@ READ = 640  # pixels of a side that one face is read from
 MARGIN = 2.2  # side of the crop that a face is read from, in sides of its detection
 SURE = 0.5  # score from which on a detection is a face
 TILED = 512  # pixels of the longer side from which on parts are searched too
+NARROW = 32  # pixels of the shorter side below which no part could show a face
 SAME = 0.4  # detections that overlap so much (of the smaller) are one face
 _MESH = {
     "static_image_mode": True, "max_num_faces": 4, "refine_landmarks": True, "min_detection_confidence": SURE,
@@ -120,7 +121,7 @@ def _find(photo: Bytes, near: Any, far: Any) -> Boxes:
     small, scale = _shrunk(photo, SEEN)
     boxes = np.concatenate([_boxes(small, near), _boxes(small, far)])
     boxes[:, :4] *= scale
-    for parts in (2, 3) if max(height, width) >= TILED else ():
+    for parts in (2, 3) if max(height, width) >= TILED and min(height, width) >= NARROW else ():
         if not len(boxes):
             boxes = np.concatenate([_boxes_in(photo, tile, far) for tile in _tiles(height, width, parts)])
     kept: list[NDArray[np.float64]] = []

@@ -51,6 +51,10 @@ class Contract:
         for size in ((1, 1), (7, 300), (64, 64), (700, 900)):
             assert provider.detect(np.full((*size, 3), 90, np.uint8)) == []
 
+    @pytest.mark.parametrize("shape", [(9000, 1, 3), (1, 9000, 3), (31, 5000, 3), (1, 1, 3)])
+    def test_a_strip_shows_nobody(self, provider: LandmarkDetector, shape: tuple[int, ...]) -> None:
+        assert provider.detect(np.full(shape, 120, np.uint8)) == []
+
     def test_the_same_photo_gives_the_same_face_and_stays_as_it_was(self, provider: LandmarkDetector) -> None:
         before = CHART.picture.copy()
         one, other = (provider.detect(CHART.picture)[0] for _ in range(2))

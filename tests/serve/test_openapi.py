@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
@@ -19,10 +20,14 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
+from persona.catalog.pictures import Pictures
 from persona.recommend import Recommender
 from persona.serve.app import create_app
 from persona.serve.docs import parts
 from persona.settings import Settings
+from persona.store import Store
+
+from .conftest import make_catalogue, make_users
 
 load_all_checks()
 # a request can fit its schema and still name a user that is not stored or a value that its facet has not
@@ -59,15 +64,21 @@ OPERATIONS = [
 ]
 ANYHOW = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 QUICK = settings(ANYHOW, max_examples=15, derandomize=True)
-LONG = settings(ANYHOW, max_examples=1500)
+LONG = settings(ANYHOW, max_examples=100_000 // (2 * len(OPERATIONS)) + 1)  # for each of two databases
 
 
-@pytest.fixture(scope="module")
-def fuzzed(furnished: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@pytest.fixture(scope="module", params=["sqlite"])
+def fuzzed(
+    request: pytest.FixtureRequest, furnished: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """The document of an application that a fuzzer may fill with what it likes."""
     home = tmp_path_factory.mktemp("fuzzed") / "home"
     shutil.copytree(furnished.home, home)
     own = furnished.model_copy(update={"home": home})
+    if request.param == "postgresql":
+        own = own.model_copy(update={"database_url": request.getfixturevalue("new_postgres")()})
+        with Store.open(own.url) as store:
+            make_users(store, make_catalogue(store, Pictures(own.pictures)))
     recommender = Recommender.open(own)
     yield schemathesis.openapi.from_wsgi("/openapi.json", create_app(own, recommender), config=REFUSALS)
     recommender.store.close()
@@ -75,6 +86,7 @@ def fuzzed(furnished: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def about_what_exists(case: schemathesis.Case) -> schemathesis.Case:
     """A request that fits its schema, turned to a user and an item that are there: else few would get far."""
+    case = copy.deepcopy(case)  # what was generated stays as it was, or hypothesis would find it changed
     if "user_id" in (case.path_parameters or {}):
         case.path_parameters["user_id"] = "demo-ana"
     if isinstance(case.body, dict):
@@ -107,6 +119,7 @@ def test_the_service_does_what_its_document_says(fuzzed: Any, method: str, path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fuzzed", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_the_service_does_what_its_document_says_for_long(fuzzed: Any, method: str, path: str) -> None:
     fuzz(fuzzed, path, method, LONG)
