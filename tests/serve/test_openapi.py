@@ -86,9 +86,9 @@ def fuzzed(
 
 def about_what_exists(case: schemathesis.Case) -> schemathesis.Case:
     """A request that fits its schema, turned to a user and an item that are there: else few would get far."""
-    case = copy.deepcopy(case)  # what was generated stays as it was, or hypothesis would find it changed
+    case.body = copy.deepcopy(case.body)  # what was generated stays as it was, or hypothesis would find it changed
     if "user_id" in (case.path_parameters or {}):
-        case.path_parameters["user_id"] = "demo-ana"
+        case.path_parameters = {**case.path_parameters, "user_id": "demo-ana"}
     if isinstance(case.body, dict):
         if "profile" in case.body or "history" in case.body or "user_id" in case.body:
             case.body |= {"user_id": "demo-ben", "profile": None, "history": None}
