@@ -9,6 +9,7 @@ from persona.serve import docs, problems, security
 from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
+from persona.serve.lists import lists
 from persona.serve.makeup import makeup
 from persona.serve.makeup_page import page as makeup_page
 from persona.serve.pictures import pictures
@@ -32,7 +33,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     security.protect(app, settings.home)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, makeup, styles, pictures, health, gallery, makeup_page, style_page):
+    for blueprint in (api, lists, makeup, styles, pictures, health, gallery, makeup_page, style_page):
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()
