@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ _DEAREST = float(np.finfo(np.float32).max)  # that a table's price can be
 
 Mask = NDArray[np.bool_]
 log = logging.getLogger(__name__)
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Catalogue:
     licences: dict[str, Mask] = field(repr=False)
     companions: Companions | None = field(default=None, repr=False)
     segments: dict[str, Floats] = field(default_factory=dict, repr=False)
-    number: int = field(default_factory=itertools.count().__next__)
+    number: int = field(default_factory=_numbers.__next__)
 
     @classmethod
     def of(
@@ -78,6 +79,10 @@ class Catalogue:
             table, vectors, mean, taste.prior(table), shown, pictured, seasons, generated, licences,  # type: ignore[arg-type]
             segments=_priors(segments or {}, table, taste),
         )  # fmt: skip
+
+    def with_companions(self, companions: Companions | None) -> Catalogue:
+        """Another snapshot of the same items, with what is taken together counted anew."""
+        return replace(self, companions=companions, number=next(_numbers))
 
     def of_category(self, category: str) -> Mask:
         """Items of a category, bool (n,)."""

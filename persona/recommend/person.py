@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from persona.errors import BadInput, NotFound
 from persona.recommend.seeds import digest
@@ -29,7 +30,7 @@ class Person:
     watermark: int
     personal: bool
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What seeds are derived from: the id of a stored user; of an inline one, all that is known."""
         if self.user_id is not None:
@@ -37,6 +38,7 @@ class Person:
         done = [(event.item_id, event.generation_id, event.type, event.at.isoformat()) for event in self.events]
         return digest(self.profile.model_dump(mode="json"), done)
 
+    @cached_property
     def last_words(self) -> tuple[set[str], set[str]]:
         """Ids of items and generations (kept, refused), by what the user last said of each. A view says nothing."""
         words: dict[str, str] = {}

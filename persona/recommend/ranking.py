@@ -11,10 +11,11 @@ from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.reading import Reading
 from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
 from persona.store.records import Reason
-from persona.taste.rank import EXPLORATION, best, diversify, score
+from persona.taste.rank import EXPLORATION, best, diversify
 from persona.taste.reasons import POPULAR, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
+KEPT_EXPLAINED = 8  # lists of rows of one person whose reasons are remembered
 POOL = 300  # candidates at least, to choose various ones from: the best fifty may be one garment in fifty copies
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
@@ -28,18 +29,24 @@ Reasons = tuple[Reason, ...]
 class Standing:
     """A request, with all that is needed to answer it.
 
-    scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all. kept: bool (n,), what the
-    person has liked, saved or bought already. causes: what the taste came from; None where none is known or wanted.
+    scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all.
     """
 
     request: RecommendationRequest
     reading: Reading
-    catalogue: Catalogue
     seed: int
     scores: Floats
     allowed: Mask
-    kept: Mask
-    causes: Causes | None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the person was read over."""
+        return self.reading.catalogue
+
+    @property
+    def causes(self) -> Causes | None:
+        """What the taste came from; None where none is known or wanted."""
+        return self.reading.causes if self.request.explain and not self.reading.nothing_known else None
 
     def score(self, vector: Floats) -> float:
         """Score of something outside the catalogue by its item vector (d,), as if it were of average popularity."""
@@ -70,26 +77,13 @@ class Standing:
 def rank(standing: Standing) -> tuple[RankedItem, ...]:
     """The real items of the answer, best first, with reasons."""
     rows = _rows(standing)
-    catalogue = standing.catalogue
-    reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
-    if standing.request.explain and standing.reading.nothing_known:
+    if not standing.request.explain:
+        reasons: Sequence[Reasons] = [()] * len(rows)
+    elif standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
-    elif standing.request.explain:
-        reasons = _or_explored(rows, standing, reasons)
+    else:
+        reasons = _or_explored(rows, standing, _reasons(rows, standing))
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
-
-
-def scores_for(reading: Reading, catalogue: Catalogue, seed: int, exploration: float | None = None) -> Floats:
-    """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
-
-    Where no taste is known that is popularity alone, within the age band if that is known. Explored by `chance`.
-    """
-    prior = catalogue.prior if reading.segment is None else catalogue.segments[reading.segment]
-    scores = score(reading.vector, catalogue.vectors, prior)
-    if catalogue.companions is not None:
-        scores = scores + catalogue.companions.bonus(reading.history)
-    noise = chance(reading, len(scores), seed, exploration)
-    return scores if noise is None else scores + noise
 
 
 def chance(reading: Reading, count: int, seed: int, exploration: float | None) -> Floats | None:
@@ -106,22 +100,23 @@ def chance(reading: Reading, count: int, seed: int, exploration: float | None) -
     return np.random.default_rng([seed, 3]).gumbel(scale=exploration, size=count).astype(np.float32)
 
 
-def stand(
-    request: RecommendationRequest, reading: Reading, catalogue: Catalogue, seed: int, causes: Causes | None
-) -> Standing:
-    """Score the catalogue for a person, and tell what may be shown. What was last disliked or hidden may not."""
-    kept, refused = reading.person.last_words()
-    allowed = catalogue.shown & catalogue.without(refused | set(request.exclude))
+def stand(request: RecommendationRequest, reading: Reading, seed: int) -> Standing:
+    """Score the catalogue for a person, explored by `chance`, and tell what may be shown."""
+    catalogue = reading.catalogue
+    allowed = reading.allowed  # shared by all requests of this person: never changed in place
+    if request.exclude:
+        allowed = allowed & catalogue.without(request.exclude)
     if request.season is not None:
-        allowed &= catalogue.seasons[request.season]
+        allowed = allowed & catalogue.seasons[request.season]
     if request.price_min is not None or request.price_max is not None:
-        allowed &= catalogue.priced(request.price_min, request.price_max)
+        allowed = allowed & catalogue.priced(request.price_min, request.price_max)
     if request.licences is not None:
-        allowed &= catalogue.under(request.licences)
+        allowed = allowed & catalogue.under(request.licences)
     if request.generated is not None:
-        allowed &= catalogue.generated == request.generated
-    scores = scores_for(reading, catalogue, seed, request.exploration)
-    return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes)
+        allowed = allowed & (catalogue.generated == request.generated)
+    noise = chance(reading, len(reading.scores), seed, request.exploration)
+    scores = reading.scores if noise is None else reading.scores + noise
+    return Standing(request, reading, seed, scores, allowed)
 
 
 def _rows(standing: Standing) -> Codes:
@@ -129,7 +124,7 @@ def _rows(standing: Standing) -> Codes:
     allowed, count, diversity = standing.allowed, standing.request.count, standing.request.diversity
     if standing.request.category is not None:
         allowed = allowed & standing.catalogue.of_category(standing.request.category)
-    kept = standing.kept & standing.reading.person.personal
+    kept = standing.reading.kept & standing.reading.person.personal
     rows, scores = best(standing.scores, max(POOL, 5 * count) if diversity else count, np.flatnonzero(allowed & ~kept))
     new, _ = diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity)
     again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
@@ -152,6 +147,17 @@ def _popular_or_explored(rows: Codes, standing: Standing) -> list[Reasons]:
 def _popular_at(age_band: str) -> Reason:
     """The age band is said, so that the person knows what was used."""
     return Reason(kind="popular", text=f"popular with people like you ({age_band})", weight=1.0)
+
+
+def _reasons(rows: Codes, standing: Standing) -> list[Reasons]:
+    """Reasons for these rows, remembered as a whole: the last digit of one's weight depends on what it is made with."""
+    known, key = standing.reading.explained, rows.tobytes()
+    if key not in known:
+        if len(known) >= KEPT_EXPLAINED:
+            known.clear()
+        catalogue = standing.catalogue
+        known[key] = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
+    return known[key]
 
 
 def _or_explored(rows: Codes, standing: Standing, reasons: list[Reasons]) -> list[Reasons]:

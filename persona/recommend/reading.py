@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from persona.recommend.catalogue import Catalogue
+from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.person import Person
 from persona.recommend.seeds import digest, statements_digest
 from persona.recommend.types import ColdStart
 from persona.store import Item, Store
+from persona.store.records import Reason
 from persona.taste.history import LONGEST, HistoryEntry, history_of
 from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
+from persona.taste.rank import score
 from persona.taste.reasons import Causes, causes_of
 from persona.taste.table import Floats
 
@@ -33,12 +36,19 @@ class Beside:
 
 @dataclass(frozen=True)
 class Reading:
-    """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from."""
+    """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from.
+
+    What depends on nothing else is made once and kept here, so that a person who is remembered is answered quickly.
+    explained: reasons for lists of rows that were asked for, as bytes.
+    """
 
     person: Person
+    taste: TasteModel = field(repr=False)
+    catalogue: Catalogue = field(repr=False)
     vector: Floats
     history: Sequence[HistoryEntry]
     cold_start: ColdStart
+    explained: dict[bytes, list[tuple[Reason, ...]]] = field(default_factory=dict, repr=False)
 
     @property
     def segment(self) -> str | None:
@@ -50,34 +60,52 @@ class Reading:
         """Whether the vector is zeros, so that popularity decides."""
         return self.cold_start in ("segment", "popularity")
 
-    @property
-    def key(self) -> tuple[str, int, str, int, str]:
-        """What the vector depends on, besides the models and the catalogue."""
-        stated = statements_digest(self.person.profile)
-        return self.person.name, self.person.watermark, stated, len(self.history), _styles_digest(self.history)
-
-    def interests(self, taste: TasteModel, catalogue: Catalogue) -> Interests:
+    @cached_property
+    def interests(self) -> Interests:
         """What the person is interested in, each by itself; one where that is one, or nothing is known."""
         if self.nothing_known:
             return Interests.whole(self.vector)
-        return interests_of(taste, self.person.profile, self.history, catalogue.table, catalogue.vectors)
+        table, vectors = self.catalogue.table, self.catalogue.vectors
+        return interests_of(self.taste, self.person.profile, self.history, table, vectors)
 
-    def causes(self, taste: TasteModel, catalogue: Catalogue) -> Causes:
+    @cached_property
+    def causes(self) -> Causes:
         """Everything that the vector came from, each with its part of it."""
-        return causes_of(taste, self.person.profile, self.history, catalogue.table)
+        return causes_of(self.taste, self.person.profile, self.history, self.catalogue.table)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Scores float32 (n,) of the catalogue: taste, popularity and what is taken together with the history.
+
+        Where no taste is known that is popularity alone, within the age band if that is known.
+        """
+        catalogue = self.catalogue
+        prior = catalogue.prior if self.segment is None else catalogue.segments[self.segment]
+        scores = score(self.vector, catalogue.vectors, prior)
+        return scores if catalogue.companions is None else scores + catalogue.companions.bonus(self.history)
+
+    @cached_property
+    def allowed(self) -> Mask:
+        """What may be shown at all, bool (n,): what was last disliked or hidden may not."""
+        return self.catalogue.shown & self.catalogue.without(self.person.last_words[1])
+
+    @cached_property
+    def kept(self) -> Mask:
+        """What the person has liked, saved or bought already, bool (n,)."""
+        return ~self.catalogue.without(self.person.last_words[0])
 
 
 def read_person(person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, beside: Beside) -> Reading:
     """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
     if not person.personal:
-        return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
+        return Reading(person, taste, catalogue, np.zeros_like(catalogue.mean), (), "popularity")
     history = history_of(person.events, catalogue.table, beside.generations, beside.styles)[-LONGEST:]
     stated = any(preference.weight for preference in person.profile.preferences)
     if not history and not stated:
-        known = person.profile.traits.age_band in catalogue.segments
-        return Reading(person, np.zeros_like(catalogue.mean), (), "segment" if known else "popularity")
+        cold: ColdStart = "segment" if person.profile.traits.age_band in catalogue.segments else "popularity"
+        return Reading(person, taste, catalogue, np.zeros_like(catalogue.mean), (), cold)
     vector = _vector(person, history, catalogue, taste, store)
-    return Reading(person, vector, history, "none" if history else "profile")
+    return Reading(person, taste, catalogue, vector, history, "none" if history else "profile")
 
 
 def _vector(

@@ -24,10 +24,10 @@ from persona.recommend.catalogue import Catalogue, load_catalogue
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
-from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, inline_person, stored_person
 from persona.recommend.ranking import Standing, rank, stand
-from persona.recommend.reading import Beside, read_person
+from persona.recommend.reading import Beside, Reading, read_person
+from persona.recommend.remembered import Remembered
 from persona.recommend.restoration import Restorer
 from persona.recommend.seeds import derive, digest
 from persona.recommend.style_regions import RegionFinder
@@ -47,10 +47,8 @@ from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import Item, ModelVersion, Reason
 from persona.taste.model import TasteModel
-from persona.taste.reasons import Causes
 from persona.taste.table import FACET_CODES, Floats, ItemTable
 
-KEPT_CAUSES = 256  # people whose reasons are remembered, up to 64 KiB each
 KEPT_GENERATIONS = 50_000  # liked pictures whose content vectors are remembered, a third of a KiB each
 LOOK_EVERY = 10.0  # seconds between looks for newly imported items
 VISUAL, TASTE, GENERATOR, INVERTER = "visual-64", "taste-garment", "garment-64", "inverter-64"  # model folders
@@ -60,8 +58,9 @@ class Recommender:
     """Answers requests from the store, the pictures and three models. Safe to share between threads.
 
     The catalogue, its popularity and co-occurrence are a snapshot; `refresh` takes a new one, and so does, within
-    seconds, a change in the number of items or of the co-occurrence file by another process. Profiles and events are
-    read anew for every answer, so a new event changes the next one.
+    seconds, a change in the number of items or of the co-occurrence file by another process. People are
+    remembered, but every answer looks first whether anything stored about them has changed, so a new event changes the
+    next one, whichever process took it.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Recommender:
         self._dresser = Dresser(self._atelier, pictures, store)
         self._tailor = Tailor(self._atelier, visual, inverter, store)
         self._generations: dict[str, tuple[Floats, int]] = {}
-        self._causes: Memo[tuple[Hashable, ...], Causes] = Memo(KEPT_CAUSES)
+        self._readings = Remembered()
         self._ledger = Ledger(store, taste.config.fusion, tally)
         self.makeup = MakeupStudio(store, makeup, lambda: self.table)
         self.restorer = Restorer(store, styles.signer if styles else None)
@@ -139,8 +138,8 @@ class Recommender:
         that they can be shown and liked. Raises NotFound for an unknown user, BadInput for an inline history on things
         that do not exist.
         """
-        person = inline_person(request) if request.user_id is None else stored_person(self.store, request.user_id)
-        standing = self._stand(request, person)
+        standing = self._stand(request)
+        person = standing.reading.person
         items = rank(standing) if request.mode != "generate" else ()
         made = self._make(standing) if request.mode != "retrieve" else []
         choice = self._dresser.dress(standing, made) if request.outfit else None
@@ -170,8 +169,7 @@ class Recommender:
         return walk(self._generator, self._first(start), self._first(end), frames)
 
     def _first(self, request: RecommendationRequest) -> Code:
-        person = inline_person(request) if request.user_id is None else stored_person(self.store, request.user_id)
-        wishes = self._wishes(self._stand(request.model_copy(update={"explain": False}), person), 1)
+        wishes = self._wishes(self._stand(request.model_copy(update={"explain": False})), 1)
         if not wishes:
             raise BadInput("category", f"{request.category!r} is none that the generator can draw; choose another")
         return wishes[0].code
@@ -185,25 +183,46 @@ class Recommender:
             with self._ledger.erasing(user_id):
                 pictures = self.store.delete_user(user_id)
             companions = self._ledger.companions(self.table.index)
-            self._catalogue = replace(self._catalogue, companions=companions)
+            self._catalogue = self._catalogue.with_companions(companions)
         self._generations = {}
-        self._causes.clear()
+        self._readings.clear()
         self._atelier.forget()
         for picture in pictures:
             self.pictures.remove(picture)
 
-    def _stand(self, request: RecommendationRequest, person: Person) -> Standing:
+    def _stand(self, request: RecommendationRequest) -> Standing:
+        self._look()
+        reading, seed = self._read(request), request.seed
+        if seed is None:
+            person = reading.person
+            seed = derive(person.name, person.watermark, self._taste.version, self._generator.version)
+        return stand(request, reading, seed)
+
+    def _read(self, request: RecommendationRequest) -> Reading:
+        """The person's reading: the remembered one, where nothing that it came from has changed since."""
+        if request.user_id is None:
+            person = inline_person(request)
+            about: tuple[Hashable, ...] = (None, person.name)
+        else:  # looked up before the rest: what is committed in between is another key's
+            person, about = None, (request.user_id, self.store.user_stamp(request.user_id))
+        found = self._readings.find((*about, self._catalogue.number))
+        if found is not None:
+            return found
+        if person is None:
+            person = stored_person(self.store, str(request.user_id))
         beside = Beside(self._generations_of(person), self._styles_of(person))
         catalogue = self._catalogue_for(person, beside)
         check_known(request, (catalogue.table.index, beside.styles), beside.generations)
         reading = read_person(person, catalogue, self._taste, self.store, beside)
-        wanted = request.explain and not reading.nothing_known
-        key = (catalogue.number, *reading.key)
-        causes = self._causes.get(key, lambda: reading.causes(self._taste, catalogue)) if wanted else None
-        seed = request.seed
-        if seed is None:
-            seed = derive(person.name, person.watermark, self._taste.version, self._generator.version)
-        return stand(request, reading, catalogue, seed, causes)
+        if self._settled(person, beside):
+            self._readings.keep((*about, catalogue.number), reading)
+        return reading
+
+    def _settled(self, person: Person, beside: Beside) -> bool:
+        """Whether only a new event or profile could change what a person did: not so while it names styles, which end
+        by time, or what is in no table yet."""
+        things = (event.generation_id for event in person.events if event.generation_id)
+        return not self._unlisted(person) and all(thing in beside.generations for thing in things)
 
     def _make(self, standing: Standing) -> list[Garment]:
         """Garments for the person's taste modes, stored, best first."""
@@ -214,24 +233,23 @@ class Recommender:
     def _wishes(self, standing: Standing, count: int) -> list[Wish]:
         catalogue, category = standing.catalogue, standing.request.category
         allowed, seed = standing.allowed & catalogue.pictured, derive(standing.seed, "modes")
-        interests = standing.reading.interests(self._taste, catalogue)
-        return self._atelier.wishes(interests, catalogue, allowed, count, seed, category)
+        return self._atelier.wishes(standing.reading.interests, catalogue, allowed, count, seed, category)
 
     def _catalogue_for(self, person: Person, beside: Beside) -> Catalogue:
-        """The snapshot; a new one at once when the person did something with an item that was imported since.
+        """The snapshot; a new one at once when the person did something with an item that was imported since."""
+        unknown = [name for name in self._unlisted(person) if name not in beside.styles]
+        if unknown and self._imported_since(unknown[-1]):
+            self.refresh()
+        return self._catalogue
 
-        Otherwise an import shows up by the number of items, and counts by their file, looked at every now and then,
-        without anybody waiting.
-        """
+    def _look(self) -> None:
+        """Every now and then, without anybody waiting: an import shows up by the number of items, counts by their
+        file."""
         if time.monotonic() - self._looked > LOOK_EVERY:
             self._looked = time.monotonic()
             behind = self._ledger.overtaken or self.store.count_items("garment") != self._counted
             if behind and not self._refreshing.locked():
                 threading.Thread(target=self.refresh, name="persona-refresh", daemon=True).start()
-        unknown = [name for name in self._unlisted(person) if name not in beside.styles]
-        if unknown and self._imported_since(unknown[-1]):
-            self.refresh()
-        return self._catalogue
 
     def _unlisted(self, person: Person) -> list[str]:
         """Ids of items that a person did something with and that the table has not: styles, or imported since."""
