@@ -15,7 +15,7 @@ from persona.taste.rank import EXPLORATION, best, diversify
 from persona.taste.reasons import POPULAR, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
-KEPT_EXPLAINED = 8  # lists of rows of one person whose reasons are remembered
+KEPT_LISTS = 4  # of items with their reasons that are remembered of one person
 POOL = 300  # candidates at least, to choose various ones from: the best fifty may be one garment in fifty copies
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
@@ -77,12 +77,25 @@ class Standing:
 def rank(standing: Standing) -> tuple[RankedItem, ...]:
     """The real items of the answer, best first, with reasons."""
     rows = _rows(standing)
+    if standing.scores is not standing.reading.scores:  # by chance, so nothing that would come again
+        return _items(rows, standing)
+    known, key = standing.reading.shown, (rows.tobytes(), standing.request.explain)
+    if key not in known:
+        if len(known) >= KEPT_LISTS:
+            known.clear()
+        known[key] = _items(rows, standing)
+    return known[key]
+
+
+def _items(rows: Codes, standing: Standing) -> tuple[RankedItem, ...]:
     if not standing.request.explain:
         reasons: Sequence[Reasons] = [()] * len(rows)
     elif standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
     else:
-        reasons = _or_explored(rows, standing, _reasons(rows, standing))
+        catalogue = standing.catalogue
+        why = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
+        reasons = _or_explored(rows, standing, why)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
 
 
@@ -126,7 +139,11 @@ def _rows(standing: Standing) -> Codes:
         allowed = allowed & standing.catalogue.of_category(standing.request.category)
     kept = standing.reading.kept & standing.reading.person.personal
     rows, scores = best(standing.scores, max(POOL, 5 * count) if diversity else count, np.flatnonzero(allowed & ~kept))
-    new, _ = diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity)
+    new, _ = (
+        diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity) if diversity else (rows, scores)
+    )
+    if len(new) == count:
+        return new
     again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
     return np.concatenate([new, again])
 
@@ -147,17 +164,6 @@ def _popular_or_explored(rows: Codes, standing: Standing) -> list[Reasons]:
 def _popular_at(age_band: str) -> Reason:
     """The age band is said, so that the person knows what was used."""
     return Reason(kind="popular", text=f"popular with people like you ({age_band})", weight=1.0)
-
-
-def _reasons(rows: Codes, standing: Standing) -> list[Reasons]:
-    """Reasons for these rows, remembered as a whole: the last digit of one's weight depends on what it is made with."""
-    known, key = standing.reading.explained, rows.tobytes()
-    if key not in known:
-        if len(known) >= KEPT_EXPLAINED:
-            known.clear()
-        catalogue = standing.catalogue
-        known[key] = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
-    return known[key]
 
 
 def _or_explored(rows: Codes, standing: Standing, reasons: list[Reasons]) -> list[Reasons]:

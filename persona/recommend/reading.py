@@ -11,9 +11,8 @@ import numpy as np
 from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.person import Person
 from persona.recommend.seeds import digest, statements_digest
-from persona.recommend.types import ColdStart
+from persona.recommend.types import ColdStart, RankedItem
 from persona.store import Item, Store
-from persona.store.records import Reason
 from persona.taste.history import LONGEST, HistoryEntry, history_of
 from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
@@ -39,7 +38,7 @@ class Reading:
     """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from.
 
     What depends on nothing else is made once and kept here, so that a person who is remembered is answered quickly.
-    explained: reasons for lists of rows that were asked for, as bytes.
+    shown: items of the answers, by their rows as bytes and whether with reasons.
     """
 
     person: Person
@@ -48,7 +47,7 @@ class Reading:
     vector: Floats
     history: Sequence[HistoryEntry]
     cold_start: ColdStart
-    explained: dict[bytes, list[tuple[Reason, ...]]] = field(default_factory=dict, repr=False)
+    shown: dict[tuple[bytes, bool], tuple[RankedItem, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def segment(self) -> str | None:

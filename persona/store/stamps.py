@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import PoolProxiedConnection
-
+from persona.caller import CALLER
+from persona.errors import Unavailable
 from persona.store.engine import Database
+from persona.store.failures import telling
 
 _LOOK = (
     "SELECT users.updated_at, count(events.id), coalesce(max(events.id), 0)"
@@ -36,27 +37,39 @@ class Stamps(Database):
 
         Plain SQL over a plain connection, since it comes before every answer: a session costs ten times as much.
         """
+        statement = _LOOK.format("%s" if self._postgres else "?")
+        try:
+            found = self._row(statement, user_id)
+        except Unavailable:  # the connection may be one that the database has closed since: a new one tells
+            if CALLER.get().left == 0:
+                raise
+            self._engine.dispose()
+            found = self._row(statement, user_id)
+        return None if found is None else Stamp(*found)
+
+    def _row(self, statement: str, user_id: str) -> tuple[Any, ...] | None:
         with self._plain() as connection:
             cursor = connection.cursor()
             try:
-                found = cursor.execute(_LOOK.format("%s" if self._postgres else "?"), (user_id,)).fetchone()
+                found: tuple[Any, ...] | None = cursor.execute(statement, (user_id,)).fetchone()
             finally:
                 cursor.close()
-        return None if found is None else Stamp(*found)
+            return found
 
     @contextmanager
-    def _plain(self) -> Iterator[PoolProxiedConnection]:
+    def _plain(self) -> Iterator[Any]:
         """A connection of the driver's own, on which every statement is a transaction by itself."""
-        connection = self._engine.raw_connection()
-        try:
-            driver: Any = connection.driver_connection
-            if self._postgres:
-                driver.autocommit = True  # of SQLite the driver begins nothing by itself
-            yield connection
-            if self._postgres:
-                driver.autocommit = False
-        except BaseException:
-            connection.invalidate()
-            raise
-        finally:
-            connection.close()
+        with telling(self._engine):
+            pooled = self._engine.raw_connection()
+            connection: Any = pooled.driver_connection
+            try:
+                if self._postgres:
+                    connection.autocommit = True  # of SQLite the driver begins nothing by itself
+                yield connection
+                if self._postgres:
+                    connection.autocommit = False
+            except BaseException:
+                pooled.invalidate()
+                raise
+            finally:
+                pooled.close()
