@@ -8,7 +8,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from persona.settings import load_settings
-from persona.store.engine import for_writing, make_engine
+from persona.store.engine import make_engine
+from persona.store.sqlite import for_writing
 from persona.store.schema import Base, UtcDateTime
 
 

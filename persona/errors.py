@@ -40,5 +40,9 @@ class TooLate(PersonaError):
     """The time within which an answer was wanted ran out before there was one."""
 
 
+class Unavailable(PersonaError):
+    """What has to help with this, such as the database, does not now. To ask again is safe and may help."""
+
+
 class NoRoom(PersonaError):
     """The disk that has to take what was made is full; nothing was kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -31,6 +31,7 @@ _DEAREST = float(np.finfo(np.float32).max)  # that a table's price can be
 
 Mask = NDArray[np.bool_]
 log = logging.getLogger(__name__)
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Catalogue:
     licences: dict[str, Mask] = field(repr=False)
     companions: Companions | None = field(default=None, repr=False)
     segments: dict[str, Floats] = field(default_factory=dict, repr=False)
-    number: int = field(default_factory=itertools.count().__next__)
+    number: int = field(default_factory=_numbers.__next__)
 
     @classmethod
     def of(
@@ -85,6 +86,10 @@ class Catalogue:
     def columns(self) -> Columns:
         """The items' fields, for conditions on them."""
         return Columns(self.table)
+
+    def with_companions(self, companions: Companions | None) -> Catalogue:
+        """Another snapshot of the same items, with what is taken together counted anew."""
+        return replace(self, companions=companions, number=next(_numbers))
 
     def of_category(self, category: str) -> Mask:
         """Items of a category, bool (n,)."""

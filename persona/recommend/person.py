@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from persona.errors import BadInput, NotFound
 from persona.recommend.seeds import digest
@@ -31,7 +32,7 @@ class Person:
     personal: bool
     session: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What seeds are derived from: a stored user's id, with the session; of an inline one, all that is known."""
         if self.user_id is not None:
@@ -50,6 +51,7 @@ class Person:
         later = [event.model_copy(update={"at": max(event.at, last)}) for event in sorted(done, key=lambda e: e.at)]
         return replace(self, events=[*self.events, *later], session=self.session + len(later))
 
+    @cached_property
     def last_words(self) -> tuple[set[str], set[str]]:
         """Ids of items and generations (kept, refused), by what the user last said of each. A view says nothing."""
         words: dict[str, str] = {}

@@ -13,10 +13,11 @@ from persona.recommend.filters import passes
 from persona.recommend.reading import Reading
 from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
 from persona.store.records import Reason
-from persona.taste.rank import EXPLORATION, best, diversify, score
+from persona.taste.rank import EXPLORATION, best, diversify
 from persona.taste.reasons import POPULAR, SMALLEST, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
+KEPT_LISTS = 4  # of items with their reasons that are remembered of one person
 POOL = 300  # candidates at least, to choose various ones from: the best fifty may be one garment in fifty copies
 EXPLORE = Reason(kind="explore", text="to find out what you like", weight=1.0)
 REFUSED = Reason(kind="popular", text="popular with everyone: personalisation is switched off for you", weight=1.0)
@@ -30,20 +31,26 @@ Reasons = tuple[Reason, ...]
 class Standing:
     """A request, with all that is needed to answer it.
 
-    scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all. kept: bool (n,), what the
-    person has liked, saved or bought already. causes: what the taste came from; None where none is known or wanted.
-    suited: float32 (n,), the part of the scores that the request's context makes; None without one.
+    scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all. suited: float32 (n,), the
+    part of the scores that the request's context makes; None without one.
     """
 
     request: RecommendationRequest
     reading: Reading
-    catalogue: Catalogue
     seed: int
     scores: Floats
     allowed: Mask
-    kept: Mask
-    causes: Causes | None
     suited: Floats | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the person was read over."""
+        return self.reading.catalogue
+
+    @property
+    def causes(self) -> Causes | None:
+        """What the taste came from; None where none is known or wanted."""
+        return self.reading.causes if self.request.explain and not self.reading.nothing_known else None
 
     @property
     def drawable(self) -> Mask:
@@ -81,28 +88,29 @@ class Standing:
 def rank(standing: Standing) -> tuple[RankedItem, ...]:
     """The real items of the answer, best first, with reasons."""
     rows = _rows(standing)
-    catalogue = standing.catalogue
-    reasons = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
-    if standing.request.explain and standing.reading.nothing_known:
+    reading = standing.reading
+    if standing.scores is not reading.scores or reading.nothing_known:  # as chance, context or conditions have it
+        return _items(rows, standing)
+    known, key = reading.shown, (rows.tobytes(), standing.request.explain)
+    if key not in known:
+        if len(known) >= KEPT_LISTS:
+            known.clear()
+        known[key] = _items(rows, standing)
+    return known[key]
+
+
+def _items(rows: Codes, standing: Standing) -> tuple[RankedItem, ...]:
+    if not standing.request.explain:
+        reasons: Sequence[Reasons] = [()] * len(rows)
+    elif standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
-    elif standing.request.explain:
-        reasons = _or_explored(rows, standing, reasons)
+    else:
+        catalogue = standing.catalogue
+        why = standing.reasons(catalogue.vectors[rows], catalogue.prior[rows], rows)
+        reasons = _or_explored(rows, standing, why)
     if standing.request.explain and standing.suited is not None:
         reasons = _for_the_context(rows, standing, standing.suited, reasons)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
-
-
-def scores_for(reading: Reading, catalogue: Catalogue, seed: int, explore: float | None = None) -> Floats:
-    """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
-
-    Where no taste is known that is popularity alone, within the age band if that is known. Explored by `chance`.
-    """
-    prior = catalogue.prior if reading.segment is None else catalogue.segments[reading.segment]
-    scores = score(reading.vector, catalogue.vectors, prior)
-    if catalogue.companions is not None:
-        scores = scores + catalogue.companions.bonus(reading.history)
-    noise = chance(reading, len(scores), seed, explore)
-    return scores if noise is None else scores + noise
 
 
 def chance(reading: Reading, count: int, seed: int, explore: float | None) -> Floats | None:
@@ -119,32 +127,35 @@ def chance(reading: Reading, count: int, seed: int, explore: float | None) -> Fl
     return np.random.default_rng([seed, 3]).gumbel(scale=explore, size=count).astype(np.float32)
 
 
-def stand(
-    request: RecommendationRequest, reading: Reading, catalogue: Catalogue, seed: int, causes: Causes | None
-) -> Standing:
-    """Score the catalogue for a person, and tell what may be shown. What was last disliked or hidden may not."""
-    kept, refused = reading.person.last_words()
-    allowed = candidates(request, catalogue) & catalogue.without(refused)
-    scores, suited = scores_for(reading, catalogue, seed, request.explore), None
+def stand(request: RecommendationRequest, reading: Reading, seed: int) -> Standing:
+    """Score the catalogue for a person, explored by `chance`, and tell what may be shown."""
+    catalogue, scores, suited = reading.catalogue, reading.scores, None
+    noise = chance(reading, len(scores), seed, request.explore)
+    if noise is not None:
+        scores = scores + noise
     if request.context is not None and len(scores):
         suited = suitability(request.context, catalogue) * (float(scores.std()) or 1.0)
         scores = scores + suited
-    return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes, suited)
+    return Standing(request, reading, seed, scores, narrowed(request, reading.allowed, catalogue), suited)
 
 
-def candidates(request: RecommendationRequest, catalogue: Catalogue) -> Mask:
-    """What a request allows whoever asks, bool (n,); its category bounds the ranking alone, not an outfit's slots."""
-    allowed = catalogue.shown & catalogue.without(request.exclude)
+def narrowed(request: RecommendationRequest, allowed: Mask, catalogue: Catalogue) -> Mask:
+    """What a request allows of what is allowed, bool (n,), which is never changed in place: requests share it.
+
+    The request's category bounds the ranking alone, not an outfit's slots.
+    """
+    if request.exclude:
+        allowed = allowed & catalogue.without(request.exclude)
     if request.season is not None:
-        allowed &= catalogue.seasons[request.season]
+        allowed = allowed & catalogue.seasons[request.season]
     if request.price_min is not None or request.price_max is not None:
-        allowed &= catalogue.priced(request.price_min, request.price_max)
+        allowed = allowed & catalogue.priced(request.price_min, request.price_max)
     if request.licences is not None:
-        allowed &= catalogue.under(request.licences)
+        allowed = allowed & catalogue.under(request.licences)
     if request.generated is not None:
-        allowed &= catalogue.generated == request.generated
+        allowed = allowed & (catalogue.generated == request.generated)
     if request.filter is not None:
-        allowed &= passes(request.filter, catalogue)
+        allowed = allowed & passes(request.filter, catalogue)
     return allowed
 
 
@@ -153,9 +164,13 @@ def _rows(standing: Standing) -> Codes:
     allowed, count, diversity = standing.allowed, standing.request.count, standing.request.diversity
     if standing.request.category is not None:
         allowed = allowed & standing.catalogue.of_category(standing.request.category)
-    kept = standing.kept & standing.reading.person.personal
+    kept = standing.reading.kept & standing.reading.person.personal
     rows, scores = best(standing.scores, max(POOL, 5 * count) if diversity else count, np.flatnonzero(allowed & ~kept))
-    new, _ = diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity)
+    new, _ = (
+        diversify(rows, scores, standing.catalogue.vectors[rows], count, diversity) if diversity else (rows, scores)
+    )
+    if len(new) == count:
+        return new
     again, _ = best(standing.scores, count - len(new), np.flatnonzero(allowed & kept))
     return np.concatenate([new, again])
 

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from persona.recommend.catalogue import Catalogue
+from persona.recommend.beside import Beside
+from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.person import Person
 from persona.recommend.seeds import digest, statements_digest
-from persona.recommend.types import ColdStart
-from persona.store import Item, Store
+from persona.recommend.types import ColdStart, RankedItem
+from persona.store import Store
 from persona.taste.history import LONGEST, HistoryEntry, history_of
 from persona.taste.interests import Interests, interests_of
 from persona.taste.model import TasteModel
+from persona.taste.rank import score
 from persona.taste.reasons import Causes, causes_of
 from persona.taste.table import Floats
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What people act on that is no item of the catalogue's table.
+class Reading:
+    """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from.
 
-    generations: generated pictures by id, content vector (64,) and category code. styles: those in force by id, content
-    vector (64,) and item.
+    What depends on nothing else is made once and kept here, so that a person who is remembered is answered quickly.
+    shown: items of the answers, by their rows as bytes and whether with reasons.
     """
 
-    generations: Mapping[str, tuple[Floats, int]] = field(default_factory=dict)
-    styles: Mapping[str, tuple[Floats, Item]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """vector: float32 (d,), zeros where nothing is known or may be used. history: what it was read from."""
-
     person: Person
+    taste: TasteModel = field(repr=False)
+    catalogue: Catalogue = field(repr=False)
     vector: Floats
     history: Sequence[HistoryEntry]
     cold_start: ColdStart
+    shown: dict[tuple[bytes, bool], tuple[RankedItem, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def segment(self) -> str | None:
@@ -50,29 +48,48 @@ class Reading:
         """Whether the vector is zeros, so that popularity decides."""
         return self.cold_start in ("segment", "popularity")
 
-    @property
-    def key(self) -> tuple[str, int, str, int, str]:
-        """What the vector depends on, besides the models and the catalogue."""
-        stated = statements_digest(self.person.profile)
-        return self.person.name, self.person.watermark, stated, len(self.history), _styles_digest(self.history)
-
-    def interests(self, taste: TasteModel, catalogue: Catalogue) -> Interests:
+    @cached_property
+    def interests(self) -> Interests:
         """What the person is interested in, each by itself; one where that is one, or nothing is known."""
         if self.nothing_known:
             return Interests.whole(self.vector)
-        return interests_of(taste, self.person.profile, self.history, catalogue.table, catalogue.vectors)
+        table, vectors = self.catalogue.table, self.catalogue.vectors
+        return interests_of(self.taste, self.person.profile, self.history, table, vectors)
 
-    def causes(self, taste: TasteModel, catalogue: Catalogue) -> Causes:
+    @cached_property
+    def causes(self) -> Causes:
         """Everything that the vector came from, each with its part of it."""
-        return causes_of(taste, self.person.profile, self.history, catalogue.table)
+        return causes_of(self.taste, self.person.profile, self.history, self.catalogue.table)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Scores float32 (n,) of the catalogue: taste, popularity and what is taken together with the history.
+
+        Where no taste is known that is popularity alone, within the age band if that is known.
+        """
+        catalogue = self.catalogue
+        prior = catalogue.prior if self.segment is None else catalogue.segments[self.segment]
+        scores = score(self.vector, catalogue.vectors, prior)
+        return scores if catalogue.companions is None else scores + catalogue.companions.bonus(self.history)
+
+    @cached_property
+    def allowed(self) -> Mask:
+        """What may be shown at all, bool (n,): what was last disliked or hidden may not."""
+        return self.catalogue.shown & self.catalogue.without(self.person.last_words[1])
+
+    @cached_property
+    def kept(self) -> Mask:
+        """What the person has liked, saved or bought already, bool (n,)."""
+        return ~self.catalogue.without(self.person.last_words[0])
 
 
 def read_person(person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, beside: Beside) -> Reading:
     """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
     history, cold_start = known_of(person, catalogue, beside)
     if cold_start in ("segment", "popularity"):
-        return Reading(person, np.zeros_like(catalogue.mean), (), cold_start)
-    return Reading(person, _vector(person, history, catalogue, taste, store), history, cold_start)
+        return Reading(person, taste, catalogue, np.zeros_like(catalogue.mean), (), cold_start)
+    vector = _vector(person, history, catalogue, taste, store)
+    return Reading(person, taste, catalogue, vector, history, cold_start)
 
 
 def known_of(person: Person, catalogue: Catalogue, beside: Beside) -> tuple[Sequence[HistoryEntry], ColdStart]:

@@ -8,11 +8,12 @@ import json
 from persona.store.records import Preference, Profile
 
 _SEED_BITS = 48  # so that a derived seed is exact in JSON readers that know only doubles
+_ENCODER = json.JSONEncoder(default=str, separators=(",", ":"))
 
 
 def digest(*parts: object) -> str:
     """sha256, in hexadecimal, of numbers, texts and lists of them; where one part ends and the next begins counts."""
-    return hashlib.sha256(json.dumps(parts, default=str, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(parts).encode()).hexdigest()
 
 
 def derive(*parts: object) -> int:

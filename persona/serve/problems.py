@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
-from persona.errors import BadInput, Busy, Conflict, NoRoom, NotFound, OutOfDate, PersonaError, TooLate
+from persona.errors import BadInput, Busy, Conflict, NoRoom, NotFound, OutOfDate, PersonaError, TooLate, Unavailable
 from persona.recommend.makeup_types import FoundFace, SeveralFaces
 from persona.serve.uploads import takes_photos
 from persona.store.records import Record
@@ -29,6 +29,7 @@ _STATUS: tuple[tuple[type[PersonaError], int], ...] = (
     (Conflict, 409),
     (Busy, 429),
     (OutOfDate, 503),
+    (Unavailable, 503),
     (TooLate, 504),
     (NoRoom, 507),
 )

@@ -1,4 +1,4 @@
-"""Connections to SQLite or PostgreSQL, and the two kinds of session that everything else here uses."""
+"""Engines for SQLite and PostgreSQL, and the two kinds of session that everything else here uses."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, ColumnElement, Engine, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
+from persona.caller import CALLER
 from persona.errors import BadInput
+from persona.store import sqlite
+from persona.store.failures import telling
+from persona.store.sqlite import for_writing
 
 T = TypeVar("T")
 
-SECONDS_TO_WAIT = 30  # for another writer of the same SQLite file
 CHUNK = 5000  # ids in one statement, rows in one step of a bulk import: SQLite takes 32766 parameters, PostgreSQL 65535
 _WRITERS = 7_367_665_641  # the advisory lock of PostgreSQL that writers share: any number no other program uses
-_IMMEDIATE = "persona_immediate"
 
 
 def parse_url(url: str) -> URL:
@@ -37,33 +39,13 @@ def parse_url(url: str) -> URL:
 
 
 def make_engine(url: str, *, foreign_keys: bool = True) -> Engine:
-    """Make an engine. SQLite: WAL, waits for other writers, every commit reaches the disk before it is acknowledged."""
+    """Make an engine: its connections are bounded by what the caller's time allows, see `postgres` and `sqlite`."""
     parsed = parse_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        within = {"connect_timeout": parsed.query.get("connect_timeout", 10)}
-        return create_engine(parsed, connect_args=within, pool_pre_ping=True, pool_size=8, max_overflow=24)
-    # isolation_level None: the driver begins nothing by itself, _begin does
-    connect_args = {"timeout": SECONDS_TO_WAIT, "isolation_level": None, "check_same_thread": False}
-    engine = create_engine(parsed, connect_args=connect_args, pool_size=8, max_overflow=24)
+    if parsed.get_backend_name() == "sqlite":
+        return sqlite.make_engine(parsed, foreign_keys=foreign_keys)
+    from persona.store import postgres  # loads its driver, which others need not have
 
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # a transaction that reads first and writes later could not wait for another writer: it takes its turn at once
-        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def for_writing(engine: Engine) -> Engine:
-    """The same engine, whose transactions on SQLite begin as writers."""
-    return engine.execution_options(**{_IMMEDIATE: True})
+    return postgres.make_engine(parsed)
 
 
 @contextmanager
@@ -112,7 +94,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[Session]:
         """One consistent view of the database."""
-        with Session(self._reader, autoflush=False) as session:
+        with telling(self._engine), Session(self._reader, autoflush=False) as session:
             yield session
 
     @contextmanager
@@ -122,8 +104,16 @@ class Database:
         alone: for many rows in any order, so no other writer runs beside it. On PostgreSQL, where row locks taken in
         different orders would be a deadlock, other writers share an advisory lock that this one takes whole.
         """
-        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
-        with Session(self._writer, autoflush=False) as session, session.begin():
+        with telling(self._engine), Session(self._writer, autoflush=False) as session, session.begin():
             if self._postgres:
-                session.execute(select(lock(_WRITERS)))
+                session.execute(select(*_turn(alone)))
             yield session
+
+
+def _turn(alone: bool) -> list[ColumnElement[Any]]:
+    """What PostgreSQL does before a transaction that writes: it waits for other writers, as long as the caller can."""
+    lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+    left = CALLER.get().left
+    if left is None:
+        return [lock(_WRITERS)]
+    return [func.set_config("lock_timeout", f"{max(1, int(left * 1000))}ms", True), lock(_WRITERS)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, func, select
 
 from persona.errors import OutOfDate
-from persona.store.engine import for_writing, make_engine, naming_the_database, parse_url
+from persona.store.engine import make_engine, naming_the_database, parse_url
+from persona.store.sqlite import for_writing
 
 if TYPE_CHECKING:  # a third of this package's start-up time, needed only where a database is opened
     from alembic.config import Config
