@@ -75,12 +75,14 @@ class Recommender:
         tally: Path | None = None,
         makeup: MakeupModels | None = None,
         styles: StyleModels | None = None,
+        settings: Settings | None = None,
     ) -> None:
-        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them."""
+        """tally: file in which co-occurrence counts are kept, where the taste model was fused with them. settings: how
+        models are shared between requests; None for the usual ones, and nothing drawn is kept on disk."""
         _check_one_space(visual, taste, generator)
         self.store, self.pictures = store, pictures
         self._visual, self._taste, self._generator = visual, taste, generator
-        self._atelier = Atelier(generator, visual, taste, pictures, store)
+        self._atelier = Atelier(generator, visual, taste, pictures, store, settings)
         self._dresser = Dresser(self._atelier, pictures, store)
         self._tailor = Tailor(self._atelier, visual, inverter, store)
         self._generations: dict[str, tuple[Floats, int]] = {}
@@ -108,7 +110,7 @@ class Recommender:
         inverter = Inverter.load(folder, device) if (folder := settings.models / INVERTER).exists() else None
         makeup, styles = open_models(settings), open_style_models(settings, visual)
         tally, pictures = settings.home / TALLY, Pictures(settings.pictures)
-        return cls(store, pictures, visual, taste, generator, inverter, tally, makeup, styles)
+        return cls(store, pictures, visual, taste, generator, inverter, tally, makeup, styles, settings)
 
     @property
     def table(self) -> ItemTable:
@@ -119,6 +121,20 @@ class Recommender:
     def counted(self) -> tuple[int, int] | None:
         """Users and pairs of items that co-occurrence rests on, as last read; None where the model does not use it."""
         return None if self._catalogue.companions is None else self._ledger.size
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the models work; False while one hangs."""
+        return self._atelier.drawer.healthy
+
+    def warm(self) -> None:
+        """Use the models once, so that the first request does not wait for what first use makes."""
+        self._atelier.drawer.warm()
+
+    def close(self) -> None:
+        """Finish what is being drawn, then close the store."""
+        self._atelier.close()
+        self.store.close()
 
     def refresh(self) -> None:
         """Read the catalogue, its popularity and what was done since; answers under way are finished on the old one.
@@ -182,13 +198,14 @@ class Recommender:
         Raises NotFound.
         """
         with self._refreshing:
+            origins = self.store.generation_origins(user_id)
             with self._ledger.erasing(user_id):
                 pictures = self.store.delete_user(user_id)
             companions = self._ledger.companions(self.table.index)
             self._catalogue = replace(self._catalogue, companions=companions)
         self._generations = {}
         self._causes.clear()
-        self._atelier.forget()
+        self._atelier.forget(origins)
         for picture in pictures:
             self.pictures.remove(picture)
 
