@@ -19,7 +19,7 @@ from persona.gan.model import Code
 from persona.metrics import CACHE
 from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.drawing import Drawer
-from persona.recommend.keeping import keep
+from persona.recommend.keeping import Keeper
 from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
 from persona.recommend.shelf import Drawn, Shelf
@@ -89,7 +89,8 @@ class Atelier:
         """settings: how batches are made up, and where drawn garments are kept; None for usual ones and nowhere."""
         self.generator, self.drawer = generator, Drawer(generator, visual, settings)
         self._shelf = Shelf(settings.home / "cache" / "drawn", settings.cache_mb) if settings else None
-        self._taste, self._pictures, self._store = taste, pictures, store
+        self.keeper = Keeper(store, pictures)
+        self._taste, self._pictures = taste, pictures
         self._made_by = generator.version, visual.version, generator.size
         self._codes = [FACET_CODES["category"][name] for name in generator.categories]
         self._drawn: Memo[tuple[str, int], Garment] = Memo(KEPT_DRAWN)
@@ -160,11 +161,10 @@ class Atelier:
     ) -> list[Garment]:
         """Store the pictures, and a generation for each that is not stored yet. Returns them with id and picture."""
         kept = [self._named(garment, user_id) for garment in garments]
-        known = self._store.generation_features([garment.id for garment in kept])
-        new = [(self._generation(g, user_id, why), g.feature) for g, why in zip(kept, reasons) if g.id not in known]
-        if new:
+        rows = [self._generation(garment, user_id, why) for garment, why in zip(kept, reasons)]
+        if rows:
             try:
-                keep(self._store, self._pictures, [row for row, _ in new], np.stack([feature for _, feature in new]))
+                self.keeper.keep(rows, np.stack([garment.feature for garment in kept]))
             except NotFound:  # the user was erased meanwhile
                 self.forget((garment.wish.digest, garment.wish.seed) for garment in kept)
                 raise
@@ -180,9 +180,10 @@ class Atelier:
     def close(self) -> None:
         """Finish what is being drawn, and draw no more."""
         self.drawer.close()
+        self.keeper.close()
 
     def _named(self, garment: Garment, user_id: str | None) -> Garment:
-        put = partial(self._pictures.put, garment.rgba)
+        put = partial(self._pictures.put, garment.rgba, quick=True)
         picture = self._put.get((garment.wish.digest, garment.wish.seed), put)
         if picture not in self._pictures:  # erased since, with another user
             picture = put()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from apiflask import APIFlask
 from flask import g, request
-from werkzeug.wsgi import ClosingIterator
 
 from persona.batcher import CALLER, Caller
 from persona.errors import TooLate
@@ -64,7 +63,7 @@ class Admission:
         seconds = min(self._most_seconds, _allowed(environ))
         set_before = CALLER.set(Caller(environ.get("REMOTE_ADDR", ""), time.monotonic() + seconds))
         try:
-            return ClosingIterator(self._app(environ, start_response), [self._leave])
+            return _Inside(self._app(environ, start_response), self._leave)
         except BaseException:
             self._leave()
             raise
@@ -81,6 +80,41 @@ class Admission:
     def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
+
+
+class _Inside:
+    """An answer on its way: its request is inside until the answer is sent, closed, or dropped without either."""
+
+    __slots__ = ("_answer", "_leave", "_parts")
+
+    def __init__(self, answer: Iterable[bytes], leave: Callable[[], None]) -> None:
+        self._answer, self._parts = answer, iter(answer)
+        self._leave: Callable[[], None] | None = leave
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except BaseException:
+            self._out()
+            raise
+
+    def close(self) -> None:
+        try:
+            if hasattr(self._answer, "close"):
+                self._answer.close()
+        finally:
+            self._out()
+
+    def __del__(self) -> None:
+        self._out()
+
+    def _out(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
 
 def _allowed(environ: Environ) -> float:
