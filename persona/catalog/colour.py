@@ -112,10 +112,15 @@ def straight(rgba: Bytes) -> Floats:
 
 def visible_lab(rgba: Bytes) -> Floats:
     """CIELAB of the garment's pixels, (n, 3), from a premultiplied picture. Empty where nothing is visible."""
+    return srgb_to_lab(straight(_visible(rgba)))
+
+
+def _visible(rgba: Bytes) -> Bytes:
+    """The garment's pixels, (n, 4)."""
     solid = rgba[..., 3] >= SOLID * 255
     if not solid.any():
         solid = rgba[..., 3] > 0
-    return srgb_to_lab(straight(rgba[solid]))
+    return rgba[solid]
 
 
 def palette(rgba: Bytes) -> list[tuple[Lab, float]]:
@@ -124,10 +129,10 @@ def palette(rgba: Bytes) -> list[tuple[Lab, float]]:
     rgba: uint8 (h, w, 4), premultiplied. k-means in CIELAB; clusters that an eye takes for one are merged.
     The same picture gives the same palette. Empty for a picture with nothing visible.
     """
-    pixels = visible_lab(rgba)
-    if len(pixels) == 0:
+    visible = _visible(rgba)
+    if len(visible) == 0:
         return []
-    pixels = pixels[:: -(-len(pixels) // _MOST_PIXELS)]
+    pixels = srgb_to_lab(straight(visible[:: -(-len(visible) // _MOST_PIXELS)]))
     centres, shares = _k_means(pixels, min(_CLUSTERS, len(pixels)))
     centres, shares = _merge(centres, shares)
     order = np.argsort(-shares, kind="stable")
@@ -145,12 +150,20 @@ def _k_means(pixels: Floats, count: int, rounds: int = 12) -> tuple[Floats, Floa
     by_lightness = pixels[np.argsort(pixels[:, 0], kind="stable")]
     centres = by_lightness[((np.arange(count) + 0.5) / count * len(pixels)).astype(int)]
     for _ in range(rounds):
-        nearest = ((pixels[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
+        nearest = _nearest(pixels, centres)
         sizes = np.bincount(nearest, minlength=len(centres))
         sums = np.stack([np.bincount(nearest, pixels[:, c], len(centres)) for c in range(3)], 1)
         centres = sums[sizes > 0] / sizes[sizes > 0, None]
-    nearest = ((pixels[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
+    nearest = _nearest(pixels, centres)
     return centres, np.bincount(nearest, minlength=len(centres)) / len(pixels)
+
+
+def _nearest(pixels: Floats, centres: Floats) -> NDArray[np.intp]:
+    """The number of each pixel's nearest centre. A channel at a time, which is several times as fast as all at once."""
+    distance = (pixels[:, 0] - centres[:, :1]) ** 2
+    for channel in (1, 2):
+        distance += (pixels[:, channel] - centres[:, channel, None]) ** 2
+    return distance.argmin(0)
 
 
 def _merge(centres: Floats, shares: Floats) -> tuple[Floats, Floats]:

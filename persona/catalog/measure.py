@@ -29,12 +29,13 @@ class Measures:
     pattern: Pattern | None
 
 
-def measure(rgba: Bytes) -> Measures:
-    """Measure a cut-out garment: uint8 (h, w, 4), premultiplied."""
+def measure(rgba: Bytes, patterned: bool = True) -> Measures:
+    """Measure a cut-out garment: uint8 (h, w, 4), premultiplied. patterned: the pattern, too, which takes longest."""
     lab = garment_lab(rgba)
     if lab is None:
         return Measures(None, None, None)
-    return Measures((round(lab[0], 2), round(lab[1], 2), round(lab[2], 2)), colour_name(lab), pattern_of(rgba))
+    pattern = pattern_of(rgba) if patterned else None
+    return Measures((round(lab[0], 2), round(lab[1], 2), round(lab[2], 2)), colour_name(lab), pattern)
 
 
 def style_of(category: Category) -> Style:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from persona.cli import bench_overload
 from persona.cli.demo import free_port
 from persona.errors import NotFound
 from persona.taste.demo import PERSONAS
@@ -28,14 +29,13 @@ IN_FLIGHT = 40  # requests under way when the server is told to stop
 SECONDS_TO_ARRIVE = 0.3  # for requests that were sent to be taken on
 START_SECONDS = 120
 HOST = "127.0.0.1"
-_LATER = "not measured yet: it comes with the batched generation service"
 
 Measured = tuple[dict[str, Any], dict[str, str]]
 
 
 def measure(seconds: int) -> Measured:
     """Serve a temporary demo, rank for its users as fast as it answers, then stop it in the middle of requests."""
-    with tempfile.TemporaryDirectory() as home, _server(home) as (process, port):
+    with tempfile.TemporaryDirectory() as home, serving(home) as (process, port):
         users = [persona.id for persona in PERSONAS]
         for user in users:  # warm up; generation too, so that its memory counts
             _ask(port, _request(user, "both"))
@@ -55,15 +55,17 @@ def measure(seconds: int) -> Measured:
         "failed": failed,
         "clients": CLIENTS,
     }
-    return values, dict.fromkeys(("share_of_raw_generator", "overload_goodput_share", "reject_p99_ms"), _LATER)
+    more, why = bench_overload.measure(seconds)
+    return values | more, why
 
 
 @contextmanager
-def _server(home: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def serving(home: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A server with the demo in this home; ended with the block, if it has not been before."""
     port = free_port(HOST, 0)
     unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
     environment = {**os.environ, **unset, "PERSONA_HOME": home, "PERSONA_HOST": HOST, "PERSONA_PORT": str(port)}
+    environment |= {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "persona.cli"]
     prepared = subprocess.run([*command, "demo", "--no-serve"], env=environment, capture_output=True)
     if prepared.returncode:

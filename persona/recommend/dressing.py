@@ -13,7 +13,6 @@ from persona.catalog.pictures import Pictures
 from persona.recommend.catalogue import Mask
 from persona.recommend.flatlay import flat_lay
 from persona.recommend.garments import Atelier, Garment
-from persona.recommend.keeping import keep
 from persona.recommend.memo import Memo
 from persona.recommend.outfit import SHAPES, SHORTLIST, SLOT_OF, Candidate, Choice, choose, shapes
 from persona.recommend.ranking import Standing
@@ -88,7 +87,7 @@ class Dresser:
         )
         if not self._store.generation_features([generation.id]):
             feature = np.mean([piece.feature for piece in choice.pieces], axis=0, keepdims=True)
-            keep(self._store, self._pictures, [generation], feature)
+            self._atelier.keeper.keep([generation], feature)
         return Outfit(
             generation_id=generation.id,
             pieces=pieces,

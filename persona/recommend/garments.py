@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from persona.catalog.measure import Measures, measure, style_of
 from persona.catalog.pictures import Pictures
 from persona.catalog.visual import VisualNetwork
+from persona.errors import NotFound
 from persona.gan import GarmentModel, condition_digest
-from persona.gan.model import Code, render
+from persona.gan.model import Code
+from persona.metrics import CACHE
 from persona.recommend.catalogue import Catalogue, Mask
-from persona.recommend.keeping import keep
+from persona.recommend.drawing import Drawer
+from persona.recommend.keeping import Keeper
 from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
+from persona.recommend.shelf import Drawn, Shelf
+from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import Category, Generation, Item, Reason, Rights
 from persona.taste.interests import Interests
@@ -73,10 +78,20 @@ class Atelier:
     """Makes garments and stores them. Safe to share between threads."""
 
     def __init__(
-        self, generator: GarmentModel, visual: VisualNetwork, taste: TasteModel, pictures: Pictures, store: Store
+        self,
+        generator: GarmentModel,
+        visual: VisualNetwork,
+        taste: TasteModel,
+        pictures: Pictures,
+        store: Store,
+        settings: Settings | None = None,
     ) -> None:
-        self.generator = generator
-        self._visual, self._taste, self._pictures, self._store = visual, taste, pictures, store
+        """settings: how batches are made up, and where drawn garments are kept; None for usual ones and nowhere."""
+        self.generator, self.drawer = generator, Drawer(generator, visual, settings)
+        self._shelf = Shelf(settings.home / "cache" / "drawn", settings.cache_mb) if settings else None
+        self.keeper = Keeper(store, pictures)
+        self._taste, self._pictures = taste, pictures
+        self._made_by = generator.version, visual.version, generator.size
         self._codes = [FACET_CODES["category"][name] for name in generator.categories]
         self._drawn: Memo[tuple[str, int], Garment] = Memo(KEPT_DRAWN)
         self._put: Memo[tuple[str, int], str] = Memo(KEPT_DRAWN)
@@ -135,26 +150,41 @@ class Atelier:
 
     def draw(self, wishes: Sequence[Wish]) -> list[Garment]:
         """Garments for these wishes, in order. The same wish gives the same garment, whatever it is drawn with."""
-        return [self._drawn.get((wish.digest, wish.seed), partial(self._draw, wish)) for wish in wishes]
+        asked = {(wish.digest, wish.seed): wish for wish in wishes}
+
+        def make(keys: Sequence[tuple[str, int]]) -> list[Garment]:
+            return self._made([asked[key] for key in keys])
+
+        return self._drawn.get_all([(wish.digest, wish.seed) for wish in wishes], make)
 
     def keep(
         self, garments: Sequence[Garment], user_id: str | None, reasons: Sequence[tuple[Reason, ...]]
     ) -> list[Garment]:
         """Store the pictures, and a generation for each that is not stored yet. Returns them with id and picture."""
         kept = [self._named(garment, user_id) for garment in garments]
-        known = self._store.generation_features([garment.id for garment in kept])
-        new = [(self._generation(g, user_id, why), g.feature) for g, why in zip(kept, reasons) if g.id not in known]
-        if new:
-            keep(self._store, self._pictures, [row for row, _ in new], np.stack([feature for _, feature in new]))
+        rows = [self._generation(garment, user_id, why) for garment, why in zip(kept, reasons)]
+        if rows:
+            try:
+                self.keeper.keep(rows, np.stack([garment.feature for garment in kept]))
+            except NotFound:  # the user was erased meanwhile
+                self.forget((garment.wish.digest, garment.wish.seed) for garment in kept)
+                raise
         return kept
 
-    def forget(self) -> None:
-        """Drop what is remembered in memory; it is drawn again when it is asked for."""
+    def forget(self, origins: Iterable[tuple[str, int]]) -> None:
+        """Drop what is remembered in memory, and on disk what was drawn from these digests and seeds."""
         self._drawn.clear()
         self._put.clear()
+        if self._shelf:
+            self._shelf.remove(self._name(*origin) for origin in origins)
+
+    def close(self) -> None:
+        """Finish what is being drawn, and draw no more."""
+        self.drawer.close()
+        self.keeper.close()
 
     def _named(self, garment: Garment, user_id: str | None) -> Garment:
-        put = partial(self._pictures.put, garment.rgba)
+        put = partial(self._pictures.put, garment.rgba, quick=True)
         picture = self._put.get((garment.wish.digest, garment.wish.seed), put)
         if picture not in self._pictures:  # erased since, with another user
             picture = put()
@@ -188,12 +218,37 @@ class Atelier:
         prior = self.generator.prior
         return [(prior.sample(code, 1, derive(seed, "stock", n))[0], names[code]) for n, code in enumerate(drawn)]
 
-    def _draw(self, wish: Wish) -> Garment:
-        """One by one: in a batch of another size sums differ in the last digit, so a pixel, so the whole sha256."""
-        rgba = render(self.generator, wish.code)[0]
-        measures, feature = measure(rgba), self._visual.features(rgba[None])
-        codes = np.array([facet_codes(_as_item(wish, measures))], np.int64)
-        return Garment(rgba, wish, measures, feature[0], self._taste.vectors_of(feature, attributes_of(codes))[0])
+    def _made(self, wishes: Sequence[Wish]) -> list[Garment]:
+        """From the disk where they are kept there, else drawn and kept."""
+        names = [self._name(wish.digest, wish.seed) for wish in wishes]
+        kept = {name: garment for name in names if self._shelf and (garment := self._shelf.get(name))}
+        CACHE.labels("drawn", "hit").inc(len(kept))
+        CACHE.labels("drawn", "miss").inc(len(names) - len(kept))
+        new = [(name, wish) for name, wish in zip(names, wishes) if name not in kept]
+        for (name, _), drawn in zip(new, self._drawn_new([wish for _, wish in new])):
+            kept[name] = drawn
+            if self._shelf:
+                self._shelf.put(name, drawn)
+        return [self._garment(wish, kept[name]) for name, wish in zip(names, wishes)]
+
+    def _drawn_new(self, wishes: Sequence[Wish]) -> list[Drawn]:
+        """In one batch or several. The pattern is measured of what came out of an edit, whose pattern was a wish; of
+        others it takes four times as long as drawing them, to find that nearly all are plain."""
+        pictures = self.drawer.draw([wish.code for wish in wishes])
+        features = self.drawer.features(pictures)
+        return [
+            Drawn(rgba, feature, measure(rgba, patterned=wish.z is not None))
+            for wish, rgba, feature in zip(wishes, pictures, features)
+        ]
+
+    def _garment(self, wish: Wish, drawn: Drawn) -> Garment:
+        codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)
+        vector = self._taste.vectors_of(drawn.feature[None], attributes_of(codes))[0]
+        return Garment(drawn.rgba, wish, drawn.measures, drawn.feature, vector)
+
+    def _name(self, condition: str, seed: int) -> str:
+        """What a drawn garment is kept under. The digest of its condition says its category, too."""
+        return digest(*self._made_by, condition, seed)
 
 
 def _as_item(wish: Wish, measures: Measures) -> Item:

@@ -6,7 +6,6 @@ A photo is opened, read, painted on and forgotten: it is in memory only, nowhere
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from persona.batcher import Places
 from persona.errors import BadInput, OutOfDate
 from persona.makeup.advice import advise
 from persona.makeup.analysis import FaceAnalysis, Monk, Shape, SkinTone, analyse
@@ -52,7 +52,15 @@ from persona.recommend.makeup_types import (
     TransferRequest,
 )
 from persona.recommend.memo import Memo
-from persona.recommend.photos import AT_ONCE, MOST_PIXELS, LabelledPicture, check_photo_consent, check_rights, stated
+from persona.recommend.photos import (
+    AT_ONCE,
+    MOST_PIXELS,
+    WAITING,
+    LabelledPicture,
+    check_photo_consent,
+    check_rights,
+    stated,
+)
 from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.seeds import derive
 from persona.settings import Settings
@@ -123,7 +131,7 @@ class MakeupStudio:
         no_garments = ItemTable.of([], np.zeros((0, DIMENSIONS), np.float32), {}, "")
         leans_to = garments or (lambda: no_garments)
         self._taste = None if taste is None else LookTaste(store, taste, self._models.generator, leans_to)
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = Places("makeup", AT_ONCE, WAITING)
         self._charts: Memo[tuple[Look, Shape, Monk, int, str], bytes] = Memo(KEPT_CHARTS)
 
     def apply(self, request: ApplyRequest) -> MadeUpPhoto:
@@ -268,7 +276,7 @@ class MakeupStudio:
     def _opened(self, request: PhotoRequest) -> Iterator[_Opened]:
         """The photo of a request with its face, for as long as it is worked on."""
         check_photo_consent(self._store, request.user_id)
-        with self._places:
+        with self._places.taken():
             yield self._open(request.photo, request.face, "photo", "face")
 
     def _open(self, content: bytes, choose: int | None, field: str, field_of_face: str) -> _Opened:

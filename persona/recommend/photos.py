@@ -17,6 +17,7 @@ from persona.style.picture import opaque
 MOST_PIXELS = 25_000_000  # of a photo: 75 MB while it is worked on, and as much for the result
 MOST_RGBA = 12_500_000  # of a picture that keeps its transparency: a phone's; worked on, it takes up to 420 MB
 AT_ONCE = 2  # photos that are worked on at the same time; more wait, so that memory stays bounded
+WAITING = 32  # photos that wait at most, for each kind of work; who sends more is told to come again
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,26 @@ Pictures and masks are opened, worked on and forgotten, as everywhere; see `pers
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from persona.batcher import Places
 from persona.catalog.pictures import Bytes
 from persona.errors import BadInput
 from persona.recommend.credentials import Signer
 from persona.recommend.photo_types import LabelledResult, OwnPhoto, Photo, Upload, UserId, WithPicture
-from persona.recommend.photos import AT_ONCE, LabelledPicture, check_photo_consent, check_rights, open_rgba, stated
+from persona.recommend.photos import (
+    AT_ONCE,
+    WAITING,
+    LabelledPicture,
+    check_photo_consent,
+    check_rights,
+    open_rgba,
+    stated,
+)
 from persona.recommend.provenance import Format, Label, read_label
 from persona.recommend.types import Seed, Share
 from persona.store import Store
@@ -67,14 +75,14 @@ class Restorer:
 
     def __init__(self, store: Store, signer: Signer | None = None) -> None:
         self._store, self._signer = store, signer
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = Places("restore", AT_ONCE, WAITING)
 
     def apply(self, request: RestoreRequest) -> RestoredPicture:
         """Fill what the mask marks. Raises BadInput (with a code) for no usable photo or mask and for a user who does
         not allow photos, NotFound for an unknown user."""
         check_photo_consent(self._store, request.user_id)
         check_rights(request.photo_rights)
-        with self._places:
+        with self._places.taken():
             rgba = open_rgba(request.photo, "photo")
             hole = _mask(request.mask, rgba)
             try:

@@ -7,20 +7,20 @@ is the store's to say, each time.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 
+from persona.batcher import Places
 from persona.catalog.cutout import centred
 from persona.catalog.pictures import Bytes, Pictures, on_white, unpremultiply
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, NotFound, OutOfDate
 from persona.recommend.credentials import Signer, open_signer
 from persona.recommend.keeping import drop
-from persona.recommend.photos import LabelledPicture, check_photo_consent, check_rights, open_rgba, stated
+from persona.recommend.photos import WAITING, LabelledPicture, check_photo_consent, check_rights, open_rgba, stated
 from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.style_types import (
@@ -98,7 +98,7 @@ class StyleStudio:
         """models: None to do without. regions: None for one of its own."""
         self._store, self._pictures, self._models = store, pictures, models or StyleModels()
         self._regions = regions or RegionFinder()
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = Places("style", AT_ONCE, WAITING)
 
     def apply(self, request: StyleRequest, vector: Floats | None = None) -> StyledPicture:
         """Put a style on a picture. vector: of the request's references, where it is at hand, as in a series.
@@ -109,7 +109,7 @@ class StyleStudio:
         looked for.
         """
         check_photo_consent(self._store, request.user_id)
-        with self._places:
+        with self._places.taken():
             source = self._source(request)
             if request.method == "pattern":
                 return self._result(request, source, self._patterned(request, source), "algorithmicallyEnhanced")
@@ -135,11 +135,12 @@ class StyleStudio:
             raise BadInput("consent", why, "no_consent")
         check_photo_consent(self._store, request.owner)
         model, visual = self._need_model(), self._need_visual()
-        seen = self._sent(request.references, request.reference_region)
-        vectors = [model.read(one.rgba, one.region) for one in seen]
-        weights = request.weights or (1.0,) * len(seen)
-        content = visual.features(np.stack([_square(one) for one in seen]))
-        swatch = self._pictures.put(draw_swatch(model, blend(vectors, weights)))
+        with self._places.taken():
+            seen = self._sent(request.references, request.reference_region)
+            vectors = [model.read(one.rgba, one.region) for one in seen]
+            weights = request.weights or (1.0,) * len(seen)
+            content = visual.features(np.stack([_square(one) for one in seen]))
+            swatch = self._pictures.put(draw_swatch(model, blend(vectors, weights)))
         style = _style(request, weights, model.version, swatch)
         try:
             self._store.put_style(style, np.stack(vectors), visual.version, np.average(content, 0, weights))

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from persona.batcher import Places
 from persona.catalog.cutout import WORKING_SIDE, cut_out
 from persona.catalog.pictures import decode_photo
 from persona.catalog.visual import VisualNetwork
@@ -23,7 +24,7 @@ from persona.gan.edit import Change, edit, slerp
 from persona.gan.invert import Inverter, invert
 from persona.gan.model import Code
 from persona.recommend.garments import Atelier, Garment, Wish
-from persona.recommend.photos import MOST_PIXELS, check_photo_consent
+from persona.recommend.photos import AT_ONCE, MOST_PIXELS, WAITING, check_photo_consent
 from persona.recommend.seeds import derive, digest
 from persona.recommend.types import Seed, picture_url
 from persona.store import Store
@@ -93,16 +94,18 @@ class Tailor:
 
     def __init__(self, atelier: Atelier, visual: VisualNetwork, inverter: Inverter | None, store: Store) -> None:
         self._atelier, self._visual, self._inverter, self._store = atelier, visual, inverter, store
+        self._places = Places("vary", AT_ONCE, WAITING)
 
     def vary(self, request: VariationRequest) -> Variations:
         """Answer a request. Raises BadInput for what is no usable photo and for a user who does not allow photos,
         NotFound for an unknown user, OutOfDate where the models cannot do it."""
         inverter = self._ready()
         check_photo_consent(self._store, request.user_id)
-        rgba, model = cut(_decoded(request.picture)), self._atelier.generator
-        feature = self._visual.features(rgba[None])
-        garment = request.garment or self._category(feature)
-        found = invert(inverter, model, rgba[None], feature, (garment,))
+        with self._places.taken():
+            rgba, model = cut(_decoded(request.picture)), self._atelier.generator
+            feature = self._visual.features(rgba[None])
+            garment = request.garment or self._category(feature)
+            found = invert(inverter, model, rgba[None], feature, (garment,))
         change = Change(request.colour, request.pattern, request.category)
         code = edit(model, found.code, change).code if change else found.code
         seed = derive(digest(request.picture), "variation") if request.seed is None else request.seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIFlask
 
 from persona.recommend import Recommender
-from persona.serve import docs, problems, security
+from persona.serve import admission, docs, problems, security
 from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
@@ -37,4 +37,5 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
         app.register_blueprint(blueprint)
     app.extensions["persona"] = Service(settings, recommender)
     app.extensions["persona"].start()
+    admission.admit(app, settings)
     return app

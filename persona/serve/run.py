@@ -6,13 +6,16 @@ import errno
 import logging
 import multiprocessing
 import socket
+import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -21,11 +24,15 @@ from persona.errors import BadInput
 from persona.settings import Settings
 from persona.store import Store
 
+NVIDIA = Path("/dev/nvidiactl")  # there where a GPU can be used
+
 if TYPE_CHECKING:  # only workers load the models' libraries
     from apiflask import APIFlask
 
-REQUEST_THREADS = 4  # of a worker; torch's own threads are bounded apart from these
-IN_FLIGHT = 64  # requests that a worker takes on at once; more wait in the socket's queue
+SPARE_THREADS = 16  # of a worker, to say no with, and that it is alive, while all others are at work
+CONNECTIONS = 8192  # that a worker holds open; more wait in the socket's queue
+SECONDS_FOR_HEADERS = 10  # within which a client has to send them; idle connections are closed after as long
+SWITCH_SECONDS = 0.001  # between threads: who only has to say no waits for one turn of each that works
 SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is killed
 
 
@@ -36,6 +43,7 @@ def serve(settings: Settings) -> None:
     used.
     """
     arms_of(settings)
+    _one_process_a_device(settings)
     Store.open(settings.url).close()
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
     port = available_port(settings.host, settings.port)
@@ -45,8 +53,9 @@ def serve(settings: Settings) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=settings.workers,
-        blocking_threads=REQUEST_THREADS,
-        backpressure=IN_FLIGHT,
+        blocking_threads=settings.in_flight + SPARE_THREADS,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=SECONDS_FOR_HEADERS * 1000),
         respawn_failed_workers=True,
         workers_kill_timeout=SECONDS_TO_STOP,
         log_level=LogLevels.warning,
@@ -93,8 +102,17 @@ def available_port(host: str, port: int) -> int:
         raise BadInput(field, f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
+def _one_process_a_device(settings: Settings) -> None:
+    """Raise BadInput for several workers on one GPU. Looks at files only: this process must not touch CUDA."""
+    on_gpu = settings.device.startswith("cuda") or (settings.device == "auto" and NVIDIA.exists())
+    if settings.workers > 1 and on_gpu:
+        why = f"{settings.workers} processes would share one GPU and halve each other's batches"
+        raise BadInput("workers", f"{why}: serve with 1, and once more for each further GPU (PERSONA_DEVICE=cuda:1)")
+
+
 def _application(settings: Settings) -> APIFlask:
     """What a worker does first."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("persona").setLevel(logging.INFO)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -47,8 +48,10 @@ class Service:
         return self._recommender
 
     def check(self) -> Recommender:
-        """The Recommender, after its database has answered a question. Raises NotReady."""
+        """The Recommender, after its database has answered a question. Raises NotReady, also while a model hangs."""
         recommender = self.recommender
+        if not recommender.healthy:
+            raise NotReady("Not ready: a model hangs.")
         try:
             recommender.store.user_ids(limit=1)
         except Exception as error:
@@ -61,7 +64,10 @@ class Service:
         while self._recommender is None:
             began = time.perf_counter()
             try:
-                self._recommender = Recommender.open(self.settings)
+                opened = Recommender.open(self.settings)
+                opened.warm()
+                self._recommender = opened
+                atexit.register(opened.close)
             except Exception as error:
                 told = isinstance(error, PersonaError)  # anything else is ours and needs its traceback in the log
                 self._problem = str(error) if told else "opening failed, see the server's log"

@@ -103,6 +103,12 @@ class Generations(Database):
         with self._reading() as session:
             return [generation_of(row) for row in session.scalars(newest)]
 
+    def generation_origins(self, user_id: str) -> list[tuple[str, int]]:
+        """Return the digests and seeds that all of a user's generations were made from."""
+        query = select(GenerationRow.condition_digest, GenerationRow.seed).where(GenerationRow.user_id == user_id)
+        with self._reading() as session:
+            return [(row.condition_digest, row.seed) for row in session.execute(query)]
+
     def generation_of_picture(self, sha256: str) -> Generation | None:
         """Return the generation (the first one made) that a picture came from."""
         query = select(GenerationRow).where(GenerationRow.picture == sha256)

@@ -1,0 +1,113 @@
+"""Draws for many at once: pictures from the generator and content vectors from the visual network, in batches.
+
+The bits of a picture depend on how many are drawn at once, not on which. So every pass has one of a few fixed sizes
+that were seen to agree, filled up where fewer are wanted: a wish gives the same picture, whatever it is drawn with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from persona.batcher import Batcher
+from persona.catalog.visual import VisualNetwork
+from persona.gan import GarmentModel
+from persona.gan.model import Code, render
+from persona.metrics import GENERATED
+from persona.recommend.seeds import derive
+from persona.settings import Settings
+from persona.taste.table import Floats
+
+SMALLEST = 4  # pictures to a pass, where their bits agree with the largest one's; fewer never do, on the CPUs seen
+TRIED = 4  # passes of the largest size by which agreement is judged
+
+Bytes = NDArray[np.uint8]
+
+
+class Drawer:
+    """One generator and one visual network, each with its own thread. Safe to share between threads."""
+
+    def __init__(self, generator: GarmentModel, visual: VisualNetwork, settings: Settings | None = None) -> None:
+        """settings: its batch_most, batch_wait_ms and queue_most count; None for their defaults."""
+        chosen = settings or Settings.model_construct()
+        self._generator, self._visual, self._largest = generator, visual, chosen.batch_most
+        line = {"batch": self._largest, "wait": chosen.batch_wait_ms / 1000, "most": chosen.queue_most}
+        self._pictures: Batcher[Code, Bytes] = Batcher("draw", self._draw, **line)  # type: ignore[arg-type]
+        self._features: Batcher[Bytes, Floats] = Batcher("encode", self._encode, **line)  # type: ignore[arg-type]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Pictures to a pass: sizes that draw the same bits here, the largest last. Tried out at first use."""
+        return _agreeing_sizes(self._generator, self._visual, self._largest)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether neither model hangs."""
+        return self._pictures.healthy and self._features.healthy
+
+    def warm(self) -> None:
+        """Have both models do something, as they will do it."""
+        names, prior = self._generator.categories, self._generator.prior
+        self.features(self.draw([Code.of(prior.sample(0, 1, 0), names[:1], [0])]))
+
+    def draw(self, codes: Sequence[Code]) -> list[Bytes]:
+        """Pictures uint8 (size, size, 4) of codes of one picture each. Raises as `Batcher.results`."""
+        return self._pictures.results(codes)
+
+    def features(self, pictures: Sequence[Bytes]) -> list[Floats]:
+        """Content vectors float32 (64,) of pictures of one size. Raises likewise."""
+        return self._features.results(pictures)
+
+    def close(self) -> None:
+        """Finish what was accepted, and stop."""
+        self._pictures.close()
+        self._features.close()
+
+    def _draw(self, codes: Sequence[Code]) -> list[Bytes]:
+        GENERATED.labels(self._generator.version).inc(len(codes))
+        return list(_in_passes(codes, self.sizes, lambda part: render(self._generator, _joined(part))))
+
+    def _encode(self, pictures: Sequence[Bytes]) -> list[Floats]:
+        return list(_in_passes(pictures, self.sizes, lambda part: self._visual.features(np.stack(part))))
+
+
+def _in_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:
+    """Results for values, (n, ...), by passes of one of these sizes, filled up with the last one."""
+    largest, results = sizes[-1], []
+    for start in range(0, len(values), largest):
+        part = list(values[start : start + largest])
+        size = next(size for size in sizes if size >= len(part))
+        results.append(work(part + part[-1:] * (size - len(part)))[: len(part)])
+    return np.concatenate(results)
+
+
+def _joined(codes: Sequence[Code]) -> Code:
+    return Code(
+        np.concatenate([code.z for code in codes]),
+        np.concatenate([code.condition for code in codes]),
+        tuple(name for code in codes for name in code.category),
+    )
+
+
+def _agreeing_sizes(generator: GarmentModel, visual: VisualNetwork, largest: int) -> tuple[int, ...]:
+    """Sizes of passes, the largest last. A smaller one is among them where it gave the same bits for every trial."""
+    if largest <= SMALLEST:
+        return (largest,)
+    count, names = TRIED * largest, generator.categories
+    kinds = [n % len(names) for n in range(count)]
+    conditions = np.concatenate([generator.prior.sample(kind, 1, derive(n, "trial")) for n, kind in enumerate(kinds)])
+    code = Code.of(conditions, [names[kind] for kind in kinds], range(count))
+    codes = [code[n : n + 1] for n in range(count)]
+    (pictures, features), (same, alike) = (_trial(generator, visual, codes, size) for size in (largest, SMALLEST))
+    agree = np.array_equal(pictures, same) and np.array_equal(features, alike)
+    return (SMALLEST, largest) if agree else (largest,)
+
+
+def _trial(
+    generator: GarmentModel, visual: VisualNetwork, codes: Sequence[Code], size: int
+) -> tuple[NDArray[np.uint8], Floats]:
+    pictures = _in_passes(codes, [size], lambda part: render(generator, _joined(part)))
+    return pictures, _in_passes(list(pictures), [size], lambda part: visual.features(np.stack(part)))
