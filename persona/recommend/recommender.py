@@ -29,7 +29,7 @@ from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
-from persona.recommend.person import Person, check_known, person_of, stored_person
+from persona.recommend.person import Person, check_known, identity, person_of, stored_person
 from persona.recommend.ranking import Standing, candidates, rank, stand
 from persona.recommend.reading import Beside, known_of, read_person
 from persona.recommend.restoration import Restorer
@@ -187,8 +187,8 @@ class Recommender:
         that they can be shown and liked. Raises NotFound for an unknown user, BadInput for an inline history on things
         that do not exist.
         """
+        arm = self._arms[self._split.of(identity(request))]
         person = person_of(request, self.store)
-        arm = self._arms[self._split.of(person.identity)]
         if request.validate_only:
             return arm._plan(request, person)
         answer = arm._answer(request, person)

@@ -20,6 +20,7 @@ from persona.gan import GarmentModel, Prior
 from persona.gan.networks import Generator
 from persona.metrics import ANSWERS, EVENTS
 from persona.recommend import Recommendation, RecommendationRequest, Recommender
+from persona.serve.run import serve
 from persona.settings import Arm, Settings
 from persona.store import Event, Profile
 from persona.store.records import CATEGORIES
@@ -158,3 +159,9 @@ def test_arms_are_counted_apart(split: Recommender) -> None:
 
 def test_without_arms_there_is_the_default_one(recommender: Recommender) -> None:
     assert ask(recommender, profile={}, mode="retrieve").arm == DEFAULT
+
+
+def test_a_server_with_a_wrong_arm_does_not_begin(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"arms": {"a": Arm(), "b": Arm(taste="taste-99")}, "port": 0})
+    with pytest.raises(BadInput, match=r"arms.b.taste: there is no model folder"):
+        serve(wrong)
