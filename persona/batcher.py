@@ -1,6 +1,6 @@
 """Micro-batches: many threads ask for single things, one worker thread does them together, fairly and in time.
 
-`CALLER` says who asks and until when; whoever answers a request sets it, so that nothing in between needs to know.
+`persona.caller.CALLER` says who asks and until when.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from persona.caller import CALLER
 from persona.errors import Busy, TooLate
 from persona.metrics import BATCH, QUEUE, REJECTED, WAITED
 from persona.queueing import Job, Line
@@ -27,23 +26,6 @@ V = TypeVar("V")
 HUNG = 15.0  # seconds that one batch may take before the batcher calls itself unhealthy
 SECONDS_TO_STOP = 8.0  # for what was accepted, on `close`
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, by a name without personal data, and until when (on time.monotonic()); None: as long as it takes."""
-
-    client: str = "local"
-    deadline: float | None = None
-
-    @property
-    def left(self) -> float | None:
-        """Seconds until the deadline, 0 past it; None where there is none."""
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-
-
-_NOBODY = Caller()
-CALLER: ContextVar[Caller] = ContextVar("persona_caller", default=_NOBODY)
 
 
 def wait_for(future: Future[V]) -> V:

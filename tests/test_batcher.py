@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from persona import batcher as module
-from persona.batcher import CALLER, Batcher, Caller, Places
+from persona.batcher import Batcher, Places
+from persona.caller import CALLER, Caller
 from persona.errors import Busy, TooLate
 
 

@@ -46,11 +46,10 @@ def generator_alone(seconds: float) -> float:
 
     from persona.gan import GarmentModel
     from persona.gan.model import Code, render
-    from persona.recommend.recommender import GENERATOR
 
     before, settings = torch.get_num_threads(), load_settings()
     torch.set_num_threads(THREADS)
-    model, best = GarmentModel.load(settings.models / GENERATOR, settings.torch_device), 0.0
+    model, best = GarmentModel.load(settings.models / Arm().generator, settings.torch_device), 0.0
     for size in SIZES:
         kinds = [n % len(model.categories) for n in range(size)]
         conditions = np.concatenate([model.prior.sample(kind, 1, n) for n, kind in enumerate(kinds)])

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from persona.batcher import CALLER, Batcher
+from persona.batcher import Batcher
+from persona.caller import CALLER
 from persona.catalog.pictures import Pictures
 from persona.errors import BadInput, Busy, NotFound
 from persona.store import Store

@@ -39,11 +39,6 @@ class Person:
             return digest(self.user_id, _done(self.events[-self.session :])) if self.session else self.user_id
         return digest(self.profile.model_dump(mode="json"), _done(self.events))
 
-    @property
-    def identity(self) -> str:
-        """What stays the same of a person whatever they do: a stored user's id, else a digest of the inline profile."""
-        return self.user_id if self.user_id is not None else digest(self.profile.model_dump(mode="json"))
-
     def during(self, session: Sequence[InlineEvent]) -> Person:
         """The same person, who has done this since: not stored, and after all that is."""
         last = self.events[-1].at if self.events else EPOCH
@@ -84,6 +79,14 @@ def inline_person(request: RecommendationRequest) -> Person:
     profile = request.profile.as_profile("inline")
     events = [event.as_event(profile.id, number) for number, event in enumerate(request.history or ())]
     return Person(None, profile, sorted(events, key=lambda event: event.at), 0, True)
+
+
+def identity(request: RecommendationRequest) -> str:
+    """What stays the same of who is asked for, whatever they do: a stored user's id, or a digest of the profile."""
+    if request.user_id is not None:
+        return request.user_id
+    assert request.profile is not None
+    return digest(request.profile.model_dump(mode="json"))
 
 
 def person_of(request: RecommendationRequest, store: Store) -> Person:

@@ -100,8 +100,9 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
 
 
 def _items(rows: Codes, standing: Standing) -> tuple[RankedItem, ...]:
+    reasons: list[Reasons]
     if not standing.request.explain:
-        reasons: Sequence[Reasons] = [()] * len(rows)
+        reasons = [()] * len(rows)
     elif standing.reading.nothing_known:
         reasons = _popular_or_explored(rows, standing)
     else:

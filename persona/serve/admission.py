@@ -12,7 +12,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import g, request
 
-from persona.batcher import CALLER, Caller
+from persona.caller import CALLER, Caller
 from persona.errors import TooLate
 from persona.metrics import REJECTED
 from persona.settings import Settings

@@ -20,6 +20,7 @@ from persona.gan import GarmentModel, Prior
 from persona.gan.networks import Generator
 from persona.metrics import ANSWERS, EVENTS
 from persona.recommend import Recommendation, RecommendationRequest, Recommender
+from persona.serve.run import serve
 from persona.settings import Arm, Settings
 from persona.store import Event, Profile
 from persona.store.records import CATEGORIES
@@ -86,7 +87,7 @@ def split(settings: Settings, models: Path, tmp_path: Path) -> Iterator[Recommen
 
 def user_of(recommender: Recommender, arm: str) -> str:
     """A stored user in an arm, who likes something."""
-    name = next(user for user in USERS if recommender._split.of(user) == arm)
+    name = next(user for user in USERS if recommender.arm_of(user).arm == arm)
     recommender.store.put_user(Profile(id=name))
     recommender.store.add_events([Event(key=name, user_id=name, item_id="dress-red-0", type="like", at=AT)])
     return name
@@ -158,3 +159,9 @@ def test_arms_are_counted_apart(split: Recommender) -> None:
 
 def test_without_arms_there_is_the_default_one(recommender: Recommender) -> None:
     assert ask(recommender, profile={}, mode="retrieve").arm == DEFAULT
+
+
+def test_a_server_with_a_wrong_arm_does_not_begin(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"arms": {"a": Arm(), "b": Arm(taste="taste-99")}, "port": 0})
+    with pytest.raises(BadInput, match=r"arms.b.taste: there is no model folder"):
+        serve(wrong)

@@ -89,7 +89,7 @@ def test_enough_are_found_under_every_filter_at_once(recommender: Recommender, r
 
 def test_diversity_widens_the_choice(recommender: Recommender) -> None:
     rows, plain = recommender.table.index, ask(recommender, mode="retrieve", count=6)
-    vectors = recommender._catalogue.vectors
+    vectors = recommender.main.catalogue.vectors
     variety = [
         intra_list_diversity(vectors[[rows[name] for name in names(ask(recommender, count=6, diversity=weight))]])
         for weight in (0.0, 0.5, 1.0)
@@ -122,7 +122,7 @@ def test_strangers_explore_unless_told(recommender: Recommender) -> None:
     assert ask(recommender, **asked).items == ask(recommender, **asked, explore=EXPLORATION).items
     still = ask(recommender, **{**asked, "seed": 6}, explore=0)
     assert still.items == ask(recommender, **asked, explore=0).items
-    prior = recommender._catalogue.prior
+    prior = recommender.main.catalogue.prior
     assert [item.score for item in still.items] == pytest.approx(np.sort(prior)[::-1][:12].tolist(), abs=1e-5)
 
 

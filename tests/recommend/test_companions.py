@@ -33,10 +33,10 @@ def fused(recommender: Recommender, settings: Settings) -> WithFusion:
     """The same service under another fusion."""
 
     def make(fusion: Fusion) -> Recommender:
-        taste = copy(recommender._taste)
+        taste = copy(recommender.main.taste)
         taste.config = replace(taste.config, fusion=fusion)
-        parts = recommender.store, recommender.pictures, recommender._visual, taste, recommender._generator
-        return Recommender(*parts, tally=settings.home / FILE)
+        parts = recommender.store, recommender.pictures, recommender.visual
+        return Recommender(*parts, {"default": (taste, recommender.main.generator)}, tally=settings.home / FILE)
 
     return make
 

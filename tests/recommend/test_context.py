@@ -72,7 +72,7 @@ def test_what_moved_up_says_so_and_the_shares_stay_shares(recommender: Recommend
 
 
 def test_the_effects_are_those_that_are_written_down(recommender: Recommender) -> None:
-    catalogue = recommender._catalogue
+    catalogue = recommender.main.catalogue
     coats, dresses = catalogue.of_category("outwear"), catalogue.of_category("dress")
     freezing = suitability(Context(temperature=-30), catalogue)
     assert set(freezing[coats].tolist()) == {0.0}

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from persona.batcher import CALLER, Caller
+from persona.caller import CALLER, Caller
 from persona.errors import TooLate
 from persona.recommend.memo import Memo
 

@@ -43,11 +43,11 @@ def ask(recommender: Recommender, **asked: Any) -> Recommendation:
 
 def anew(recommender: Recommender, **asked: Any) -> Recommendation:
     """The answer of one who remembers nobody."""
-    kept, recommender._readings = recommender._readings, Remembered()
+    kept, recommender.main._readings = recommender.main._readings, Remembered()
     try:
         return ask(recommender, **asked)
     finally:
-        recommender._readings = kept
+        recommender.main._readings = kept
 
 
 class Life:
@@ -131,7 +131,7 @@ def test_an_answer_does_not_change_what_is_remembered(recommender: Recommender) 
 def test_the_memory_is_bounded_and_keeps_whom_was_asked_for_last(recommender: Recommender) -> None:
     recommender.store.put_user(Profile(id="ana"))
     ask(recommender, user_id="ana")
-    (reading, size) = next(iter(recommender._readings._readings.values()))
+    (reading, size) = next(iter(recommender.main._readings._readings.values()))
     memory = Remembered(most_bytes=3 * size)
     for number in range(3):
         memory.keep(number, reading)

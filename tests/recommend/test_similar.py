@@ -29,7 +29,7 @@ def put(recommender: Recommender, user: str, *liked: str, **given: Any) -> None:
 
 def test_similar_items_are_the_nearest_by_their_vectors(recommender: Recommender) -> None:
     found = recommender.similar_items("dress-red-0", 7)
-    vectors, ids = recommender._catalogue.vectors, recommender.table.ids
+    vectors, ids = recommender.main.catalogue.vectors, recommender.table.ids
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     nearness = dict(zip(ids, (units @ units[ids.index("dress-red-0")]).tolist()))
     wanted = sorted((name for name in ids if name != "dress-red-0"), key=lambda name: -nearness[name])[:7]

@@ -31,7 +31,7 @@ def did(number: int, item: str, type: str = "like") -> Event:
 
 def learn(recommender: Recommender, like: str = "dress-green-0", name: str = "style-mia", **fields: Any) -> None:
     """A style whose content is a garment's."""
-    model = recommender._visual.version
+    model = recommender.visual.version
     assert model.startswith(VISUAL)
     names, vectors = recommender.store.item_vectors(model)
     content = vectors[names.index(like)]

@@ -134,7 +134,7 @@ def test_photos_without_a_garment_and_bombs(client: FlaskClient) -> None:
 
 def test_without_its_models_it_says_so(recommender: Recommender, settings: Settings, photo: str) -> None:
     request = VariationRequest(picture=photo, rights="own", colour="green")
-    generator = recommender._generator
+    generator = recommender.main.generator
     for inverter, directions, message in (
         (None, generator.directions, "run `persona train inverter`"),
         (Inverter(Encoder(4), "other@1"), generator.directions, "trained with the generator other@1"),
@@ -143,8 +143,7 @@ def test_without_its_models_it_says_so(recommender: Recommender, settings: Setti
         model = GarmentModel(
             generator.generator, generator.prior, generator.categories, generator.visual, generator.version, directions
         )
-        opened = Recommender(
-            recommender.store, recommender.pictures, recommender._visual, recommender._taste, model, inverter
-        )
+        arms = {"default": (recommender.main.taste, model)}
+        opened = Recommender(recommender.store, recommender.pictures, recommender.visual, arms, inverter=inverter)
         with pytest.raises(OutOfDate, match=message):
             opened.vary(request)
