@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from persona.cli.load import Answer, Load, put_on
-from persona.settings import Settings, load_settings
+from persona.settings import Arm, Settings, load_settings
 from persona.taste.demo import PERSONAS
 
 CLIENTS = 64  # as many as a worker takes on at once

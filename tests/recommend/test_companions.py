@@ -160,7 +160,7 @@ def test_erasing_takes_the_pairs_along_at_once(fused: WithFusion, crowd: list[st
         service.erase(name)
     assert service.counted == (0, 0)
     assert not any(f'"{name}"'.encode() in (settings.home / FILE).read_bytes() for name in crowd)
-    assert not service._catalogue.companions.bonus([HistoryEntry("like", BEGAN, service.table.index[CAUSE])]).any()
+    assert not service.main.catalogue.companions.bonus([HistoryEntry("like", BEGAN, service.table.index[CAUSE])]).any()
     service.refresh()
     assert service.counted == (0, 0)
     assert ask(service, **asked, seed=1).items == ask(fused(NEUTRAL), **asked, seed=1).items
@@ -171,7 +171,7 @@ def test_an_imported_item_keeps_the_others_counts(fused: WithFusion, crowd: list
     new = garment(service.pictures, "dress", "red").model_copy(update={"id": "a-new-one"})  # the first by its id
     service.store.put_items([new])
     service.refresh()
-    companions = service._catalogue.companions
+    companions = service.main.catalogue.companions
     assert companions is not None
     pairs = companions.counts.counts.tocoo()
     named = {(service.table.ids[j], service.table.ids[i]) for j, i in zip(pairs.row, pairs.col)}

@@ -106,7 +106,7 @@ def test_every_answer_is_what_it_would_be_without_memory(two: tuple[Recommender,
         life.do(life.random.choice(ACTS), life.random.choice(USERS))
         for user in USERS:
             for service in two:
-                for asked in ({}, {"explain": False, "count": 3}, {"exclude": ITEMS[:2]}, {"exploration": 0.5}):
+                for asked in ({}, {"explain": False, "count": 3}, {"exclude": ITEMS[:2]}, {"explore": 0.5}):
                     assert ask(service, user_id=user, **asked) == anew(service, user_id=user, **asked)
                     assert ask(service, user_id=user, **asked) == anew(service, user_id=user, **asked)
     assert len(other._readings) > 0  # or nothing was tested
