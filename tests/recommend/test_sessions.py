@@ -10,6 +10,7 @@ import pytest
 
 from persona.errors import BadInput, NotFound
 from persona.recommend import Recommendation, RecommendationRequest, Recommender
+from persona.settings import Settings
 from persona.store import Event, Profile
 
 BEGAN = datetime(2025, 5, 1, tzinfo=UTC)
@@ -79,10 +80,16 @@ def test_a_session_names_what_does_not_exist_and_whose_it_is(ana: Recommender) -
         RecommendationRequest.model_validate({"profile": {}, "session": [done("like", "hat-yellow-0")]})
 
 
-def test_a_generated_picture_in_a_session_counts(ana: Recommender) -> None:
+def test_a_generated_picture_in_a_session_counts(ana: Recommender, settings: Settings) -> None:
+    """Also in a process that has never heard of the user."""
+    ana.refresh()  # as the other one will count popularity
     before = ask(ana, seed=5)
     liked = done("like", generation_id=before.generated[0].generation_id)
-    assert [i.score for i in ask(ana, seed=5, session=[liked]).items] != [i.score for i in before.items]
+    during = ask(ana, seed=5, session=[liked])
+    assert [item.score for item in during.items] != [item.score for item in before.items]
+    other = Recommender.open(settings)
+    assert ask(other, seed=5, session=[liked]) == during
+    other.store.close()
 
 
 def test_feedback_on_a_generated_picture_changes_the_taste_and_the_answer(ana: Recommender) -> None:
