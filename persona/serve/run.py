@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import multiprocessing
 import socket
 import threading
@@ -17,6 +16,8 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from persona.errors import BadInput
+from persona.serve.exposition import shared_metrics
+from persona.serve.modes import at_start
 from persona.settings import Settings
 from persona.store import Store
 
@@ -34,6 +35,7 @@ def serve(settings: Settings) -> None:
     Raises OutOfDate or BadInput at once, before a worker begins, if the database or the port cannot be used.
     """
     Store.open(settings.url).close()
+    note = at_start(settings)
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
     port = available_port(settings.host, settings.port)
     server = Server(
@@ -48,8 +50,9 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=SECONDS_TO_STOP,
         log_level=LogLevels.warning,
     )
-    server.on_startup(partial(_announce, settings.host, port))
-    server.serve(target_loader=partial(_application, settings), wrap_loader=False)
+    server.on_startup(partial(_announce, settings.host, port, note))
+    with shared_metrics(settings.workers):
+        server.serve(target_loader=partial(_application, settings), wrap_loader=False)
 
 
 def address(host: str, port: int) -> str:
@@ -58,7 +61,7 @@ def address(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def _announce(host: str, port: int) -> None:
+def _announce(host: str, port: int, note: str) -> None:
     """Print the address as soon as a worker listens there, and no earlier."""
 
     def wait() -> None:
@@ -69,7 +72,7 @@ def _announce(host: str, port: int) -> None:
                 break
             except OSError:
                 time.sleep(0.1)
-        print(f"persona serves at {place.geturl()} (API: /docs)", flush=True)
+        print(f"persona serves at {place.geturl()} (API: /docs)", note, sep="\n" if note else "", flush=True)
 
     threading.Thread(target=wait, name="persona-announce", daemon=True).start()
 
@@ -92,9 +95,8 @@ def available_port(host: str, port: int) -> int:
 
 def _application(settings: Settings) -> APIFlask:
     """What a worker does first."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("persona").setLevel(logging.INFO)
-
+    from persona.serve import logs
     from persona.serve.app import create_app
 
+    logs.configure(settings.log_format)
     return create_app(settings)

@@ -19,6 +19,8 @@ SECONDS_TO_WAIT = 30  # for another writer of the same SQLite file
 CHUNK = 5000  # ids in one statement, rows in one step of a bulk import: SQLite takes 32766 parameters, PostgreSQL 65535
 _WRITERS = 7_367_665_641  # the advisory lock of PostgreSQL that writers share: any number no other program uses
 _IMMEDIATE = "persona_immediate"
+# hide_parameters: what is asked for is personal, and errors of the database end in logs
+_POOL: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 24}
 
 
 def parse_url(url: str) -> URL:
@@ -41,10 +43,10 @@ def make_engine(url: str, *, foreign_keys: bool = True) -> Engine:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "postgresql":
         within = {"connect_timeout": parsed.query.get("connect_timeout", 10)}
-        return create_engine(parsed, connect_args=within, pool_pre_ping=True, pool_size=8, max_overflow=24)
+        return create_engine(parsed, connect_args=within, pool_pre_ping=True, **_POOL)
     # isolation_level None: the driver begins nothing by itself, _begin does
     connect_args = {"timeout": SECONDS_TO_WAIT, "isolation_level": None, "check_same_thread": False}
-    engine = create_engine(parsed, connect_args=connect_args, pool_size=8, max_overflow=24)
+    engine = create_engine(parsed, connect_args=connect_args, **_POOL)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
