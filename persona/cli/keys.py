@@ -48,7 +48,7 @@ def list_keys(as_json: bool) -> None:
     from persona.cli.output import print_json, print_table
 
     with _store() as store:
-        found = store.keys()
+        found = store.api_keys()
     if as_json:
         print_json({"keys": [key.model_dump(mode="json") for key in found]})
     else:

@@ -11,6 +11,7 @@ from flask import Flask, abort, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from persona.errors import NotFound
 from persona.serve.modes import OPEN, check_local, check_settings, is_open
 from persona.serve.tokens import Tokens, check_own
 from persona.settings import Settings
@@ -123,7 +124,7 @@ class Guard:
         if self.open:
             check_local(request, self._origins)
         elif wanted == "page":
-            abort(404, f"The pages are only there in development mode. {OPEN}")
+            raise NotFound(f"The pages are only there in development mode. {OPEN}")
         elif wanted != "public" and request.method != "OPTIONS":  # a browser asks that first, and without a key
             self._authorise(endpoint, wanted)
 

@@ -78,7 +78,7 @@ def _limit(app: Flask, settings: Settings) -> None:
     def _say(response: Response) -> Response:
         used = limiter.current_limit
         if used is not None:
-            rest = max(0, int(used.reset_at - time.time() + 0.999))
+            rest = max(0, int(used.reset_at - time.time()))  # it is rounded up
             response.headers["RateLimit-Limit"] = str(used.limit.amount)
             response.headers["RateLimit-Remaining"] = str(max(0, used.remaining))
             response.headers["RateLimit-Reset"] = str(rest)

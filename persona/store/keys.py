@@ -82,7 +82,7 @@ class Keys(Database):
             row = session.get(KeyRow, key_id)
             return (_key(row), row.digest) if row else None
 
-    def keys(self) -> list[ApiKey]:
+    def api_keys(self) -> list[ApiKey]:
         """Every key that was ever made, oldest first."""
         with self._reading() as session:
             return [_key(row) for row in session.scalars(select(KeyRow).order_by(KeyRow.created_at, KeyRow.id))]
