@@ -13,12 +13,14 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from persona.errors import BadInput
+from persona.serve.counts import LocalCounts
 from persona.serve.modes import is_open
 from persona.settings import Settings
 
 _ASKED = ["Content-Type", "Authorization", "X-API-Key", "X-Request-Id", "Idempotency-Key", "If-None-Match", "Prefer"]
 _SHOWN = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "X-Request-Id", "Location",
           "Idempotent-Replayed", "ETag"]  # fmt: skip
+LOCAL = f"{LocalCounts.STORAGE_SCHEME[0]}://"
 _PREFLIGHT = 600  # seconds for which a browser need not ask again
 
 
@@ -29,7 +31,7 @@ def check_limits(settings: Settings) -> None:
     except ValueError:
         raise BadInput("rate_limit", f"{settings.rate_limit!r} is no limit; write 6000/minute or 100/second") from None
     try:
-        storage_from_string(settings.rate_limit_storage)
+        storage_from_string(_storage(settings))
     except (ConfigurationError, ValueError) as error:
         raise BadInput(
             "rate_limit_storage", f"cannot be used: {error}; write memory:// or redis://HOST:PORT"
@@ -60,6 +62,10 @@ def register(app: Flask, settings: Settings) -> None:
         _limit(app, settings)
 
 
+def _storage(settings: Settings) -> str:
+    return LOCAL if settings.rate_limit_storage == "memory://" else settings.rate_limit_storage
+
+
 def _limit(app: Flask, settings: Settings) -> None:
     def unnamed() -> bool:
         return g.get("actor", "public") == "public"  # what is open to all counts on nobody
@@ -69,8 +75,8 @@ def _limit(app: Flask, settings: Settings) -> None:
         app=app,
         application_limits=[ApplicationLimit(settings.rate_limit)],
         application_limits_exempt_when=unnamed,
-        storage_uri=settings.rate_limit_storage,
-        in_memory_fallback_enabled=settings.rate_limit_storage != "memory://",  # a lost redis stops nobody
+        storage_uri=_storage(settings),
+        in_memory_fallback_enabled=_storage(settings) != LOCAL,  # a lost redis stops nobody
         headers_enabled=False,  # its own would tell callers to come again later after every answer
     )
 

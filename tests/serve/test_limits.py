@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from flask.testing import FlaskClient
 from persona.errors import BadInput
 from persona.recommend import Recommender
 from persona.serve.app import create_app
+from persona.serve.counts import LocalCounts
 from persona.serve.modes import at_start
 from persona.settings import Settings
 
@@ -56,6 +59,20 @@ def test_who_has_no_key_does_not_use_up_anybody_s_limit(keyed: Any) -> None:
     for _ in range(5):
         assert client.get(LOOKS, headers={"X-API-Key": keyed.keys["read"][1][:-1] + "_"}).status_code == 401
     assert client.get(LOOKS, headers={"X-API-Key": keyed.keys["read"][1]}).headers["RateLimit-Remaining"] == "1"
+
+
+def test_threads_that_count_together_lose_nothing_and_leave_nothing_behind() -> None:
+    counts, threads = LocalCounts(), threading.active_count()
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: counts.incr("k", 60), range(4000)))
+    assert sorted(seen) == list(range(1, 4001))
+    assert counts.get("k") == 4000
+    assert threading.active_count() == threads
+    for number in range(25_000):
+        counts.incr(f"gone-{number}", 0)
+    assert len(counts._counts) <= 10_001
+    assert counts.get("k") == 4000
+    assert counts.get("gone-24999") == 0
 
 
 def test_without_a_limit_or_in_development_mode_nothing_is_counted(keyed: Any, client: FlaskClient) -> None:
