@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from persona.settings import load_settings
 from persona.store.engine import make_engine
-from persona.store.sqlite import for_writing
 from persona.store.schema import Base, UtcDateTime
+from persona.store.sqlite import for_writing
 
 
 def render(kind: str, value: Any, _: Any) -> str | Literal[False]:

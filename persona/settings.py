@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from persona.errors import BadInput
 
@@ -176,6 +182,10 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise BadInput(FILE, f"is not valid TOML: {error}") from error
+    except SettingsError as error:  # a list or an object that is no JSON
+        name = str(error).split('"')[1]
+        said = os.environ.get(_variable(name), "")
+        raise BadInput(_place(name, given), f"is no JSON: {_explain(name, str(error.__cause__), said)}") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
@@ -186,9 +196,14 @@ def _place(name: str, given: dict[str, Any]) -> str:
     """Where a setting was set, as its user would write it."""
     if given.get(name) is not None:
         return name
-    variables = {variable.upper(): variable for variable in os.environ}
-    variable = variables.get(f"{PREFIX}{name}".upper())
+    variable = _variable(name)
     return f"{variable} (environment)" if variable else f"{name} ({FILE})"
+
+
+def _variable(name: str) -> str:
+    """The environment variable that sets a setting, in whatever case it is written; empty where there is none."""
+    variables = {variable.upper(): variable for variable in os.environ}
+    return variables.get(f"{PREFIX}{name}".upper(), "")
 
 
 def _explain(name: str, message: str, value: object) -> str:

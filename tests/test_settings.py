@@ -84,3 +84,10 @@ def test_a_wrong_argument_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("name", ["CORS_ORIGINS", "ARMS"])
+def test_a_list_that_is_no_json_is_named_with_an_example(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PERSONA_{name}", "https://shop.example")
+    with pytest.raises(BadInput, match=rf"^PERSONA_{name} \(environment\): is no JSON: .*such as"):
+        load_settings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import bench, data, evaluate, exporting, makeup, service, style, train
+from persona.cli import bench, data, evaluate, exporting, keys, makeup, service, style, train
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -23,6 +23,7 @@ def main() -> None:
 
 for command in (
     *service.COMMANDS,
+    *keys.COMMANDS,
     *makeup.COMMANDS,
     *style.COMMANDS,
     *data.COMMANDS,

@@ -125,7 +125,8 @@ class Answerer:
             return self._remembered((None, person.name), lambda: person, request)
         user_id = request.user_id  # the stamp before the rest: what is committed in between is another key's
         known = user_id, self._store.user_stamp(user_id)
-        reading = self._remembered(known, lambda: stored_person(self._store, user_id), request)
+        stored = request.model_copy(update={"session": None})  # of which nothing is checked against what is stored
+        reading = self._remembered(known, lambda: stored_person(self._store, user_id), stored)
         return self._read(reading.person.during(request.session), request)[0] if request.session else reading
 
     def _remembered(

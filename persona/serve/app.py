@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIFlask
 
 from persona.recommend import Recommender
-from persona.serve import admission, docs, problems, security
+from persona.serve import access, admission, docs, limits, logs, problems, security, traces
 from persona.serve.api import api
 from persona.serve.gallery import gallery
 from persona.serve.health import health
@@ -30,7 +30,11 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     app = APIFlask("persona.serve", title="persona", version="1", docs_path=None)
     app.request_class = UploadRequest
     app.config.update(docs.CONFIG)
+    logs.register(app)
+    traces.register(app, settings.otel_endpoint)
     security.protect(app, settings.home)
+    access.register(app, settings, lambda: app.extensions["persona"].recommender.store)
+    limits.register(app, settings)
     problems.register(app)
     docs.register(app)
     for blueprint in (api, lists, makeup, styles, pictures, health, gallery, makeup_page, style_page):

@@ -10,6 +10,7 @@ from apiflask import APIFlask
 from flask import render_template
 
 from persona.recommend.provenance import FORMATS
+from persona.serve.access import SCOPES, serves_openly
 from persona.serve.problems import MEDIA_TYPE, Problem
 from persona.serve.uploads import is_files
 
@@ -33,13 +34,24 @@ CONFIG: dict[str, Any] = {
     "AUTO_VALIDATION_ERROR_RESPONSE": False,  # problems are added below
     "AUTO_OPERATION_ID": True,
 }
+_SCHEMES: Json = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "an API key (`persona keys create`); or an end user's own token, where the app issues them",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "an API key"},
+}
 _PROBLEMS = {
     "400": "the body is not JSON, or no form",
+    "401": "no API key, or one that is unknown, revoked or expired",
+    "403": "the key has not the scope that this needs, or an end user named somebody else",
     "404": "there is none of that name",
     "409": "the key or the name was used before, for something else; nothing was stored",
     "413": "the body is larger than 1 MiB, or 16 MiB where photos are sent",
     "415": "the body is not labelled as what it has to be",
     "422": "a field is wrong; errors names each",
+    "429": "more than one key may ask for, or than can be done now: try again after Retry-After seconds",
     "503": "not ready yet, or the database does not answer: try again after Retry-After seconds",
     "default": "any other problem",
 }
@@ -48,7 +60,8 @@ _PROBLEMS = {
 def register(app: APIFlask) -> None:
     """Serve the document and its page."""
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.spec_processor(exact)  # type: ignore[arg-type]  # a dict, as its SPEC_FORMAT is JSON
+    # a dict, as its SPEC_FORMAT is JSON
+    app.spec_processor(lambda spec: secured(exact(spec), serves_openly()))  # type: ignore[arg-type]
 
     @app.get("/docs")
     @app.doc(hide=True)
@@ -76,13 +89,28 @@ def exact(spec: Json) -> Json:
     return spec
 
 
+def secured(spec: Json, openly: bool) -> Json:
+    """Say of each operation which scope it needs. openly: development mode, where a key may be left out."""
+    scopes = {endpoint.rpartition(".")[2]: scope for endpoint, scope in SCOPES.items()}
+    spec["components"]["securitySchemes"] = _SCHEMES
+    for methods in spec["paths"].values():
+        for operation in methods.values():
+            scope = scopes[operation["operationId"]]
+            keys: list[Json] = [{name: [scope]} for name in _SCHEMES]
+            operation["security"] = [] if scope == "public" else [*keys, *([{}] if openly else [])]
+            if scope != "public":
+                refused = {status: _problem(_PROBLEMS[status]) for status in ("401", "403", "429")}
+                operation["responses"] = dict(sorted({**operation["responses"], **refused}.items()))
+    return spec
+
+
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
     order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "list_events",
              "list_generations", "list_users", "similar_users", "list_items", "get_item", "similar_items",
              "apply_makeup", "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
              "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "restore_picture", "list_styles",
-             "learn_style", "retire_style", "picture"]  # fmt: skip
+             "learn_style", "retire_style", "picture", "livez", "readyz", "metrics"]  # fmt: skip
     found = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in spec["paths"].items()
@@ -118,6 +146,8 @@ def example(operation: Json, address: str) -> str:
     ):
         path = path.replace(f"{{{name}}}", value)
     start = f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
+    if operation["security"] and {} not in operation["security"]:
+        start += " \\\n  -H 'Authorization: Bearer pk_...'"
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         stated = content.get("example", {})
         if kind == MULTIPART:

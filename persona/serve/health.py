@@ -1,13 +1,14 @@
-"""`/livez` and `/readyz`: is the process there, and can it answer? For load balancers and for people."""
+"""`/livez` and `/readyz`: is the process there, and can it answer? `/metrics`: what has it done?"""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from apiflask import APIBlueprint
+from apiflask import APIBlueprint, FileSchema
 from flask import Response
 from pydantic import Field
 
+from persona.serve.exposition import exposition
 from persona.serve.service import service
 from persona.store.records import Record
 
@@ -36,6 +37,17 @@ def readyz() -> Response:
     """
     service().check()
     return _say(Health(status="ready"))
+
+
+@health.get("/metrics")
+@health.output(FileSchema(), content_type="text/plain", description="in Prometheus' text format")
+def metrics() -> Response:
+    """What was counted, for Prometheus
+
+    Of all workers. Names of operations, models and arms; nothing about a user.
+    """
+    content, kind = exposition()
+    return Response(content, content_type=kind, headers={"Cache-Control": "no-store"})
 
 
 def _say(state: Health) -> Response:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, current_app, render_template, request
+from flask import Response, current_app, g, render_template, request
 from pydantic import Field
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
@@ -22,7 +22,7 @@ from persona.store.records import Record
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"  # seconds, with every 503
-_MACHINE_PATHS = ("/v1/", "/i/", "/static/", "/livez", "/readyz", "/openapi.json")
+_MACHINE_PATHS = ("/v1/", "/i/", "/static/", "/livez", "/readyz", "/metrics", "/openapi.json")
 _STATUS: tuple[tuple[type[PersonaError], int], ...] = (
     (BadInput, 422),
     (NotFound, 404),
@@ -38,11 +38,13 @@ _REMEDIES = {
     "missing": "is missing: add it",
     "extra_forbidden": "is no known field: leave it out or check its spelling",
 }
+_PASSED_ON = ("allow", "retry-after", "www-authenticate")  # headers of an error
 _DETAILS = {
     404: "There is nothing at this address: see /docs for the addresses that exist.",
     405: "This address does not take {method}: see the Allow header for the methods that it takes.",
     413: "The body is larger than {most}: split it into several requests, or send a smaller picture.",
     415: "Send the body as {wanted}, and say so in the header Content-Type.",
+    429: "You ask more often than one key or user may: see the header Retry-After for when to go on.",
 }
 
 
@@ -67,6 +69,7 @@ class Problem(Record):
     )
     errors: tuple[InvalidField, ...] = Field(default=(), description="each field that is wrong, where it is known")
     faces: tuple[FoundFace, ...] = Field(default=(), description="with `several_faces`: where they are, to choose one")
+    request_id: str = Field(default="", description="of the header X-Request-Id: by it the server's log tells more")
 
 
 class NotReady(Exception):
@@ -131,13 +134,13 @@ def _invalid_request(error: InvalidRequest) -> Response:
 def _http_exception(error: HTTPException) -> Response:
     status = error.code or 500
     detail = _DETAILS.get(status, error.description or "").format(method=request.method, most=_most(), wanted=_wanted())
-    headers = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
+    headers = {name: value for name, value in error.get_headers() if name.lower() in _PASSED_ON}
     return _answer(status, detail, headers=headers)
 
 
 def _unexpected(error: Exception) -> Response:
     """A bug of ours: the traceback goes to the log, under a reference that the answer names."""
-    reference = uuid.uuid4().hex[:12]
+    reference = g.get("request_id") or uuid.uuid4().hex
     current_app.logger.error("unexpected error, reference %s", reference, exc_info=error)
     return _answer(500, f"Something went wrong here, not in your request. In the server's log: reference {reference}.")
 
@@ -151,7 +154,14 @@ def _answer(
     faces: tuple[FoundFace, ...] = (),
 ) -> Response:
     title = HTTPStatus(status).phrase
-    problem = Problem(title=title, status=status, detail=detail, code=code, errors=tuple(errors), faces=faces)
+    said: Any = {
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": g.get("request_id", ""),
+    }
+    problem = Problem(**said, errors=tuple(errors), faces=faces)
     if _wants_page():
         return Response(render_template("problem.html", problem=problem), status, headers, mimetype="text/html")
     return Response(problem.model_dump_json(), status, headers, content_type=MEDIA_TYPE)

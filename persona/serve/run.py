@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import multiprocessing
 import socket
 import sys
@@ -21,6 +20,8 @@ from granian.server import Server
 
 from persona.arms import arms_of
 from persona.errors import BadInput
+from persona.serve.exposition import shared_metrics
+from persona.serve.modes import at_start
 from persona.settings import Settings
 from persona.store import Store
 
@@ -45,6 +46,7 @@ def serve(settings: Settings) -> None:
     arms_of(settings)
     _one_process_a_device(settings)
     Store.open(settings.url).close()
+    note = at_start(settings)
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
     port = available_port(settings.host, settings.port)
     server = Server(
@@ -60,8 +62,9 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=SECONDS_TO_STOP,
         log_level=LogLevels.warning,
     )
-    server.on_startup(partial(_announce, settings.host, port))
-    server.serve(target_loader=partial(_application, settings), wrap_loader=False)
+    server.on_startup(partial(_announce, settings.host, port, note))
+    with shared_metrics(settings.workers):
+        server.serve(target_loader=partial(_application, settings), wrap_loader=False)
 
 
 def address(host: str, port: int) -> str:
@@ -70,7 +73,7 @@ def address(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def _announce(host: str, port: int) -> None:
+def _announce(host: str, port: int, note: str) -> None:
     """Print the address as soon as a worker listens there, and no earlier."""
 
     def wait() -> None:
@@ -81,7 +84,7 @@ def _announce(host: str, port: int) -> None:
                 break
             except OSError:
                 time.sleep(0.1)
-        print(f"persona serves at {place.geturl()} (API: /docs)", flush=True)
+        print(f"persona serves at {place.geturl()} (API: /docs)", note, sep="\n" if note else "", flush=True)
 
     threading.Thread(target=wait, name="persona-announce", daemon=True).start()
 
@@ -113,9 +116,8 @@ def _one_process_a_device(settings: Settings) -> None:
 def _application(settings: Settings) -> APIFlask:
     """What a worker does first."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("persona").setLevel(logging.INFO)
-
+    from persona.serve import logs
     from persona.serve.app import create_app
 
+    logs.configure(settings.log_format)
     return create_app(settings)

@@ -12,6 +12,7 @@ from flask import Flask, Response, abort, request, session
 
 KEY_FILE = "session.key"
 MAX_BODY = 1024 * 1024  # bytes
+YEAR = 365 * 24 * 3600  # seconds
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -67,6 +68,8 @@ def check_form() -> None:
 def _set_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")):  # a browser heeds it over https alone
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "private, no-cache"
     return response

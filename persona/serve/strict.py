@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from persona.errors import BadInput
 from persona.recommend.photo_types import FILES
 from persona.serve.problems import InvalidRequest
+from persona.serve.tokens import check_own
 from persona.serve.uploads import from_texts, read_form
 
 
@@ -21,7 +22,15 @@ class StrictAdapter(PydanticAdapter):
     """Validates bodies as strict JSON ("1" is no number, 1 is no date) and says where each error is."""
 
     def validate_input(self, request: Request, location: str, **kwargs: Any) -> BaseModel:
-        """The request's body, path or query as a model. Raises InvalidRequest, BadInput (a NUL) and 413, 415."""
+        """The request's body, path or query as a model.
+
+        Raises InvalidRequest, BadInput (a NUL) and 403 (an end user who names another), 413, 415.
+        """
+        found = self._read(request, location)
+        check_own(found)
+        return found
+
+    def _read(self, request: Request, location: str) -> BaseModel:
         try:
             if location == "path":
                 return self.model_class.model_validate(request.view_args or {})

@@ -15,6 +15,7 @@ from persona.recommend.style_types import (
     StyleRequest,
 )
 from persona.serve import strict
+from persona.serve.access import audit
 from persona.serve.answers import as_json, as_picture
 from persona.serve.service import service
 from persona.store.records import Identifier, Record
@@ -97,5 +98,7 @@ def retire_style(style_id: str, path: StylePath) -> Response:
 
     It is gone at once: what was learnt and its swatch are erased, and likes of it count no more.
     """
-    service().recommender.styles.retire(style_id)
+    recommender = service().recommender
+    recommender.styles.retire(style_id)
+    audit(recommender.store, "style.retire")
     return Response(status=204)

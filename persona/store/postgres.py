@@ -44,7 +44,10 @@ class Patient(psycopg.Connection[Any]):
 
 def make_engine(url: URL) -> Engine:
     """An engine of such connections."""
-    engine = create_engine(url, pool_size=8, max_overflow=24, pool_use_lifo=True, pool_timeout=SECONDS_FOR_A_CONNECTION)
+    engine = create_engine(
+        url, pool_size=8, max_overflow=24, pool_use_lifo=True, pool_timeout=SECONDS_FOR_A_CONNECTION,
+        hide_parameters=True,  # personal data, and errors end in logs
+    )  # fmt: skip
 
     @event.listens_for(engine, "do_connect")
     def _connect(dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> Patient:

@@ -23,7 +23,7 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     connect_args = {"timeout": SECONDS_TO_WAIT, "isolation_level": None, "check_same_thread": False}
     engine = create_engine(
         url, connect_args=connect_args, pool_size=8, max_overflow=24, pool_use_lifo=True,
-        pool_timeout=SECONDS_FOR_A_CONNECTION,
+        pool_timeout=SECONDS_FOR_A_CONNECTION, hide_parameters=True,  # personal data, and errors end in logs
     )  # fmt: skip
 
     @event.listens_for(engine, "do_connect")

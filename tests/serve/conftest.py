@@ -43,6 +43,7 @@ from persona.recommend import Recommender
 from persona.serve.app import create_app
 from persona.settings import Settings
 from persona.store import Store, upgrade
+from persona.store.keys import SCOPES
 from persona.store.records import COLOURS, PATTERNS, Event, Item, Preference, Profile, Rights
 from persona.style.features import open_features
 from persona.style.model import StyleModel
@@ -263,6 +264,7 @@ def shared_server(furnished: Settings, tmp_path_factory: pytest.TempPathFactory)
 def serving(settings: Settings) -> Iterator[Server]:
     """`serve(settings)` on a free port of loopback, in a process that ends with the block."""
     chosen = {"home": settings.home, "models": settings.models, "threads": 1, "host": "127.0.0.1", "port": 0}
+    chosen |= {name: getattr(settings, name) for name in ("workers", "access", "log_format")}
     environment = os.environ | {f"PERSONA_{name.upper()}": str(value) for name, value in chosen.items()}
     environment |= {"PERSONA_DATABASE_URL": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     log = settings.home.parent / "server.log"
@@ -288,3 +290,26 @@ def address_in(log: Path, process: subprocess.Popen[str], seconds: float = 90) -
             return found.group()
         time.sleep(0.1)
     raise AssertionError(f"no address: {log.read_text()}")
+
+
+class Keyed:
+    """The shop as others are served: callers show keys. keys: one for each scope, with its secret."""
+
+    def __init__(self, settings: Settings, recommender: Recommender) -> None:
+        self.settings = settings.model_copy(update={"access": "keys"})
+        self.recommender, self.store = recommender, recommender.store
+        self.app = create_app(self.settings, recommender)
+        self.keys = {scope: self.store.create_key(f"for {scope}", [scope]) for scope in SCOPES}
+
+    def client(self, scope: str = "") -> FlaskClient:
+        """A client that shows the key with this scope, or none."""
+        client = self.app.test_client()
+        if scope:
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.keys[scope][1]}"
+        return client
+
+
+@pytest.fixture
+def keyed(settings: Settings, recommender: Recommender) -> Keyed:
+    """The shop in the mode in which callers need a key."""
+    return Keyed(settings, recommender)

@@ -68,6 +68,7 @@ OPERATIONS = [
     ("get", "/i/{sha256}.webp"),
     ("get", "/livez"),
     ("get", "/readyz"),
+    ("get", "/metrics"),
 ]
 ANYHOW = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 QUICK = settings(ANYHOW, max_examples=15, derandomize=True)
