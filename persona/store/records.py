@@ -37,6 +37,7 @@ EventType = Literal["view", "like", "save", "cart", "purchase", "dislike", "hide
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 Purpose = Literal["personalisation", "training", "analytics", "photos"]
 Source = Literal["app", "demo", "simulated", "wardrobe"]
+JobState = Literal["queued", "running", "done", "failed"]
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -266,3 +267,16 @@ class ModelVersion(Record):
     kind: Annotated[str, Field(min_length=1, max_length=32), NoNul]
     metrics: dict[str, JsonValue] = {}
     registered_at: AwareDatetime
+
+
+class Job(Record):
+    """Long work: how far it is."""
+
+    id: Identifier = Field(description="to ask for it by")
+    user_id: Identifier | None = Field(description="whom it is about; null for inline profiles")
+    state: JobState = Field(description="queued and running change into done or failed")
+    done: int = Field(ge=0, description="pictures made so far; an answer without pictures counts as one")
+    total: int = Field(ge=1, description="of so many")
+    error: str | None = Field(default=None, description="why it failed")
+    created_at: AwareDatetime = Field(description="when it was asked for")
+    updated_at: AwareDatetime = Field(description="when it last went on")
