@@ -176,14 +176,14 @@ class Recommender:
             raise BadInput("category", f"{request.category!r} is none that the generator can draw; choose another")
         return wishes[0].code
 
-    def erase(self, user_id: str) -> None:
+    def erase(self, user_id: str, actor: str = "command", request_id: str | None = None) -> None:
         """Erase a user: profile, events, vectors, generations, counts, and pictures that nobody else's refer to.
 
-        Raises NotFound.
+        actor, request_id: for the audit log, who asked for it. Raises NotFound.
         """
         with self._refreshing:
             with self._ledger.erasing(user_id):
-                pictures = self.store.delete_user(user_id)
+                pictures = self.store.delete_user(user_id, actor, request_id)
             companions = self._ledger.companions(self.table.index)
             self._catalogue = replace(self._catalogue, companions=companions)
         self._generations = {}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, select
+from sqlalchemy import Select, delete, exists, select, update
 
 from persona.store.audit import add_audit
 from persona.store.items import in_use
@@ -20,18 +20,17 @@ from persona.store.schema import AuditRow, ConditionRow, EventRow, GenerationRow
 class Retention(Purging):
     """The part of the store that forgets."""
 
-    def purge_events(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Erase what users did before a time, and the condition vectors made from it; returns how many events.
+    def purge_events(self, before: datetime) -> Iterator[int]:
+        """Erase what users did before a time, some at a time, and the condition vectors made from it.
 
-        dry_run: only count them.
+        Yields how many went.
         """
-        old = select(EventRow.id).where(EventRow.at < before)
-        if dry_run:
-            return self._purge(EventRow.id, old, dry_run=True)
-        gone = 0
-        while part := self._purge_events(old):
-            gone += part
-        return gone
+        while part := self._purge_events(before):
+            yield part
+
+    def count_old_events(self, before: datetime) -> int:
+        """Return how many events `purge_events` would erase."""
+        return self._purge(EventRow.id, _before(before), dry_run=True)
 
     def purge_generations(self, before: datetime) -> Iterator[tuple[int, list[str]]]:
         """Erase generations made before a time that nobody did anything with, some at a time.
@@ -56,10 +55,10 @@ class Retention(Purging):
         """Return how many generations `purge_generations` would erase."""
         return self._purge(GenerationRow.id, _unloved(before), dry_run=True)
 
-    def idle_users(self, before: datetime) -> list[str]:
-        """Return the ids of users who neither did anything nor changed since a time, in order."""
+    def idle_users(self, before: datetime, limit: int | None = None) -> list[str]:
+        """Return the ids of users who neither did anything nor changed since a time, in order, at most `limit`."""
         acted = exists().where(EventRow.user_id == UserRow.id, EventRow.at >= before)
-        query = select(UserRow.id).where(UserRow.updated_at < before, ~acted).order_by(UserRow.id)
+        query = select(UserRow.id).where(UserRow.updated_at < before, ~acted).order_by(UserRow.id).limit(limit)
         with self._reading() as session:
             return list(session.scalars(query))
 
@@ -72,16 +71,27 @@ class Retention(Purging):
         with self._writing() as session:
             add_audit(session, "privacy.sweep", actor, None, **counts)
 
-    def _purge_events(self, old: Select[Any]) -> int:
+    def _purge_events(self, before: datetime) -> int:
         with self._reading() as session:
-            ids = list(session.scalars(old.limit(AT_ONCE)))
+            ids = list(session.scalars(_before(before).limit(AT_ONCE)))
         if not ids:
             return 0
         with self._writing(alone=True) as session:
-            gone = delete(EventRow.__table__).where(EventRow.id.in_(ids)).returning(EventRow.user_id)
-            users = list(session.scalars(gone))
-            session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(set(users))))
-            return len(users)
+            gone = delete(EventRow.__table__).where(EventRow.id.in_(ids)).returning(EventRow.user_id, EventRow.at)
+            rows = session.execute(gone).all()
+            last: dict[str, datetime] = {}
+            for user_id, at in rows:
+                last[user_id] = max(at, last.get(user_id, at))
+            session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(last)))
+            for user_id, at in sorted(last.items()):  # else who acted lately would count as idle once that is forgotten
+                older = UserRow.id == user_id, UserRow.updated_at < at
+                session.execute(update(UserRow.__table__).where(*older).values(updated_at=at))
+            return len(rows)
+
+
+def _before(time: datetime) -> Select[Any]:
+    """Ids of what users did before a time."""
+    return select(EventRow.id).where(EventRow.at < time)
 
 
 def _unloved(before: datetime) -> Select[Any]:
