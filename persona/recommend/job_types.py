@@ -37,9 +37,9 @@ class JobRequest(Record):
     @model_validator(mode="after")
     def _one_user(self) -> JobRequest:
         if len({request.user_id for request in self.requests}) > 1:
-            raise ValueError("requests: are about several users; send a job for each, so that each can be erased")
+            raise ValueError("the requests are about several users; send a job for each, so that each can be erased")
         if sum(request.pictures for request in self.requests) > MOST_PICTURES:
-            raise ValueError(f"requests: generate more than {MOST_PICTURES} pictures together; send several jobs")
+            raise ValueError(f"the requests ask for more than {MOST_PICTURES} pictures together; send several jobs")
         return self
 
     @property

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from apiflask import APIBlueprint
-from flask import Response, send_file
+from flask import Response
 
 from persona.recommend.export import write_export
 from persona.serve import strict
@@ -14,6 +16,8 @@ from persona.serve.service import asking, service
 from persona.store.exported import UserExport
 
 IN_MEMORY = 4 * 1024 * 1024  # bytes; a longer export waits on the disk, in a file without a name
+PIECE = 64 * 1024  # bytes
+_AS_FILE = {"Content-Disposition": 'attachment; filename="persona-export.json"', "Cache-Control": "no-store"}
 
 strict.register()
 export = APIBlueprint("export", __name__, url_prefix="/v1", tag="API")
@@ -37,9 +41,11 @@ def export_user(user_id: str, path: UserPath) -> Response:
     except BaseException:
         file.close()
         raise
-    size = file.tell()
-    file.seek(0)
-    response = send_file(file, mimetype="application/json", download_name="persona-export.json", as_attachment=True)
-    response.headers["Content-Length"] = str(size)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(_sent(file), mimetype="application/json", headers={"Content-Length": str(file.tell()), **_AS_FILE})
+
+
+def _sent(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
