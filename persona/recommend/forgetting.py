@@ -12,8 +12,10 @@ from persona.errors import NotFound
 from persona.recommend.tally import FILE as TALLY
 from persona.settings import Settings
 from persona.store import Store
+from persona.store.engine import batches
 
-AT_ONCE = 100  # users
+AT_ONCE = 100  # users, files
+UNTOUCHED = timedelta(days=1)  # of a file that nothing refers to: a younger one may be waiting for its row
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Swept:
     jobs: int = 0
     answers: int = 0
     audit: int = 0
+    files: int = 0
 
 
 def sweep(
@@ -52,6 +55,7 @@ def sweep(
         swept.answers = store.purge_answers(dry_run=dry_run)
         if days := settings.keep_audit_days:
             swept.audit = store.purge_audit(now - timedelta(days=days), dry_run=dry_run)
+        _sweep_files(store, pictures, swept, now - UNTOUCHED, dry_run)
     return swept
 
 
@@ -90,6 +94,14 @@ def _sweep_generations(store: Store, pictures: Pictures, swept: Swept, before: d
     for count, free in store.purge_generations(before):
         swept.generations += count
         _remove(pictures, free)
+
+
+def _sweep_files(store: Store, pictures: Pictures, swept: Swept, before: datetime, dry_run: bool) -> None:
+    """Files whose rows went without them: whoever erased these was interrupted."""
+    for shas in batches(pictures.older_than(before.timestamp()), AT_ONCE):
+        for sha in sorted(set(shas) - store.pictures_in_use(shas)):
+            if dry_run or pictures.remove_older(sha, before.timestamp()):
+                swept.files += 1
 
 
 def _forget_counts(settings: Settings, dry_run: bool) -> None:

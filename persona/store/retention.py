@@ -5,7 +5,7 @@ Rows go a few at a time, each few in a transaction of their own: who is interrup
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -61,6 +61,11 @@ class Retention(Purging):
         query = select(UserRow.id).where(UserRow.updated_at < before, ~acted).order_by(UserRow.id).limit(limit)
         with self._reading() as session:
             return list(session.scalars(query))
+
+    def pictures_in_use(self, shas: Sequence[str]) -> set[str]:
+        """Return which of these pictures an item or a generation refers to."""
+        with self._reading() as session:
+            return in_use(session, shas)
 
     def purge_audit(self, before: datetime, *, dry_run: bool = False) -> int:
         """Erase the audit log's entries from before a time; returns how many. dry_run: only count them."""

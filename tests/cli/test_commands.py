@@ -28,7 +28,7 @@ WANTED = {
     "train look-gan", "train reader", "import looks", "evaluate makeup", "bench makeup", "makeup apply",
     "makeup transfer", "makeup advise", "makeup analyze", "makeup looks", "export gan", "bench taste",
     "bench generate", "bench import", "bench serve", "bench style", "evaluate style", "train style", "style apply",
-    "style learn", "style list", "style retire", "style restore", "figures",
+    "style learn", "style list", "style retire", "style restore", "privacy export", "privacy sweep", "figures",
 }  # fmt: skip
 
 
