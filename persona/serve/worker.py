@@ -15,7 +15,7 @@ from persona.serve.problems import NotReady
 from persona.serve.service import Service
 from persona.store.jobs import Turn
 
-LEASE = 60.0  # seconds for a part; after these its worker is taken for dead
+LEASE = 30.0  # seconds for a part; after these its worker is taken for dead
 LOOK_EVERY = 1.0  # seconds between looks for jobs that other processes were asked for
 PATIENCE = 1.0  # seconds that a part waits for a moment without live requests
 RETRY = 5.0  # seconds after the database did not answer

@@ -234,6 +234,13 @@ class Event(Record):
         return self
 
 
+class EventsAnswer(Record):
+    """What became of the events."""
+
+    added: int = Field(ge=0, description="new ones, stored")
+    duplicates: int = Field(ge=0, description="ones whose key was stored before, with the same content")
+
+
 class Reason(Record):
     """Why something was shown. weight: its share of the score, comparable within one result."""
 
