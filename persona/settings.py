@@ -1,4 +1,4 @@
-"""One Settings object: `PERSONA_*` in the environment, then `persona.toml` in the working directory, then defaults."""
+"""Settings: `PERSONA_*` in the environment, files of these names in /run/secrets, `persona.toml`, then defaults."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from persona.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "PERSONA_"
 FILE = "persona.toml"
+SECRETS = Path("/run/secrets")  # where containers find what does not belong into an environment
 
 
 def _datasets() -> Path | None:
@@ -164,7 +171,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What comes first wins: arguments, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = TomlConfigSettingsSource(settings_cls)
+        if not SECRETS.is_dir():
+            return init_settings, env_settings, file
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS), file
 
 
 def load_settings(**given: Any) -> Settings:
@@ -187,8 +197,10 @@ def _place(name: str, given: dict[str, Any]) -> str:
     if given.get(name) is not None:
         return name
     variables = {variable.upper(): variable for variable in os.environ}
-    variable = variables.get(f"{PREFIX}{name}".upper())
-    return f"{variable} (environment)" if variable else f"{name} ({FILE})"
+    if variable := variables.get(f"{PREFIX}{name}".upper()):
+        return f"{variable} (environment)"
+    secret = SECRETS / f"{PREFIX}{name}".lower()
+    return str(secret) if secret.is_file() else f"{name} ({FILE})"
 
 
 def _explain(name: str, message: str, value: object) -> str:
