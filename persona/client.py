@@ -190,21 +190,26 @@ class Client:
     def wait_for_job(
         self, job_id: str, timeout: float = 3600.0, *, told: Callable[[JobAnswer], None] | None = None
     ) -> tuple[Recommendation, ...]:
-        """Wait until a job is done, and return its answers.
+        """Wait until a job is done, and return its answers. A server that is away meanwhile is waited for as well.
 
         told: called with each state. Raises JobFailed, TimeoutError.
         """
-        until, pause = time.monotonic() + timeout, FIRST_PAUSE
+        until, pause, known = time.monotonic() + timeout, FIRST_PAUSE, "nothing was heard of it"
         while True:
-            job = self.get_job(job_id)
-            if told is not None:
-                told(job)
-            if job.state == "failed":
-                raise JobFailed(f"job {job_id}: {job.error}")
-            if job.answers is not None:
-                return job.answers
+            try:
+                job = self.get_job(job_id)
+            except (NotReached, Unavailable) as error:
+                known = str(error)
+            else:
+                if told is not None:
+                    told(job)
+                if job.state == "failed":
+                    raise JobFailed(f"job {job_id}: {job.error}")
+                if job.answers is not None:
+                    return job.answers
+                known = f"{job.done} of {job.total}"
             if time.monotonic() + pause > until:
-                raise TimeoutError(f"job {job_id}: {job.done} of {job.total} after {timeout:g} seconds")
+                raise TimeoutError(f"job {job_id}: {known} after {timeout:g} seconds")
             self._sleep(pause)
             pause = min(2 * pause, 5.0)
 

@@ -258,6 +258,16 @@ def test_a_job(client: Client, proxy: Proxy, shared_server: Any) -> None:
             patient.get_job(long.id)
 
 
+def test_a_server_that_is_away_meanwhile_is_waited_for(client: Client, proxy: Proxy) -> None:
+    job = client.begin_job(user_id="demo-ana", mode="retrieve")
+    proxy.faults.extend([broken] * 6 + [status(503)] * 5)
+    (answer,) = client.wait_for_job(job.id, 60)
+    assert answer.items
+    proxy.faults.extend([status(503)] * 5)
+    with pytest.raises(TimeoutError, match="503"):
+        client.wait_for_job(job.id, timeout=0)
+
+
 def test_a_failed_job(app: APIFlask, recommender: Recommender) -> None:
     store = recommender.store
     store.add_job("j", "open", None, {"requests": []}, 1)

@@ -6,17 +6,21 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from persona.client import Client
 from persona.errors import Busy, NoRoom
 from persona.recommend import RecommendationRequest, Recommender
+from persona.recommend.job_types import JobRequest
 from persona.recommend.jobs import advance
 from persona.serve import worker
 from persona.serve.service import Service
 from persona.serve.worker import Worker
 from persona.store.jobs import MOST
+from tests.serve.conftest import serving
 
 LONG: dict[str, Any] = {"user_id": "demo-ana", "generate": 20, "count": 3, "explain": False}
 
@@ -213,3 +217,42 @@ def test_a_job_is_its_caller_s_alone(app: APIFlask, client: FlaskClient) -> None
     for call in (client.get, client.delete):
         assert call(f"/v1/jobs/{id}", headers={"X-Caller": "k-2"}).status_code == 404
     assert client.get(f"/v1/jobs/{id}").status_code == 200
+
+
+def test_two_workers_do_no_part_twice(settings: Any, recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = recommender.recommend, []
+
+    def counted(request: RecommendationRequest) -> Any:
+        asked.append(request.generate)
+        return real(request)
+
+    monkeypatch.setattr(recommender, "recommend", counted)
+    store = recommender.store
+    for n in range(3):
+        store.add_job(f"j{n}", "open", "demo-ana", {"requests": [{**LONG, "seed": n}]}, 20)
+    both = [Worker(Service(settings, recommender)) for _ in range(2)]
+    for one in both:
+        one.start()
+    until = time.monotonic() + 60
+    while any(store.get_job(f"j{n}").state != "done" for n in range(3)) and time.monotonic() < until:
+        time.sleep(0.02)
+    for one in both:
+        one.stop()
+    assert sorted(asked) == [4] * 3 + [8] * 6
+    assert [store.get_job(f"j{n}").done for n in range(3)] == [20] * 3
+
+
+@pytest.mark.slow
+def test_a_server_s_death_costs_no_picture(settings: Any, recommender: Recommender, client: FlaskClient) -> None:
+    """kill -9 of the process that makes them: its successor finishes what it left, with the same pictures."""
+    asked = {**LONG, "generate": 400, "outfit": False}
+    whole = wait(client, begin(client, asked)["id"], 200)
+    with serving(settings) as server, Client(server.address) as remote:
+        server.ready()
+        job = remote.begin_job(JobRequest.model_validate({"requests": [asked]}))
+        while remote.get_job(job.id).done < 40:
+            time.sleep(0.02)
+        for process in psutil.Process(server.process.pid).children(recursive=True):
+            process.kill()
+        (answer,) = remote.wait_for_job(job.id, 200)
+    assert [garment.picture for garment in answer.generated] == pictures(whole)
