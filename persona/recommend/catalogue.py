@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from persona.catalog.pictures import Pictures
 from persona.catalog.visual import DIMENSIONS, VisualNetwork
 from persona.errors import NotFound
+from persona.recommend.filters import Columns
 from persona.store import Store
 from persona.store.records import SEASONS, Item, Season
 from persona.taste.companions import Companions
@@ -79,6 +81,11 @@ class Catalogue:
             segments=_priors(segments or {}, table, taste),
         )  # fmt: skip
 
+    @cached_property
+    def columns(self) -> Columns:
+        """The items' fields, for conditions on them."""
+        return Columns(self.table)
+
     def of_category(self, category: str) -> Mask:
         """Items of a category, bool (n,)."""
         return np.asarray(self.table.category == FACET_CODES["category"][category])
@@ -104,7 +111,7 @@ class Catalogue:
         return mask
 
 
-def load_catalogue(store: Store, pictures: Pictures, visual: VisualNetwork, taste: TasteModel) -> Catalogue:
+def load_table(store: Store, pictures: Pictures, visual: VisualNetwork) -> ItemTable:
     """Read all garments; content vectors that the store has not for this visual network are made and stored.
 
     An item whose picture's file is lost or damaged is ranked without it.
@@ -116,8 +123,7 @@ def load_catalogue(store: Store, pictures: Pictures, visual: VisualNetwork, tast
     items = [item if item.id in present and item.id in known else _without_picture(item) for item in items]
     blank = np.zeros(DIMENSIONS, np.float32)  # without a picture: the average garment's, told by its attributes alone
     features = np.array([known.get(item.id, blank) for item in items], np.float32).reshape(-1, DIMENSIONS)
-    table = ItemTable.of(items, features, store.item_popularity(), visual.version)
-    return Catalogue.of(table, taste, store.segment_popularity())
+    return ItemTable.of(items, features, store.item_popularity(), visual.version)
 
 
 def _priors(segments: Mapping[str, Mapping[str, float]], table: ItemTable, taste: TasteModel) -> dict[str, Floats]:

@@ -51,7 +51,7 @@ class Dresser:
         request, catalogue, seed = standing.request, standing.catalogue, derive(standing.seed, "outfit")
         allowed = standing.allowed & catalogue.pictured
         taste = Interests.whole(standing.reading.vector)
-        modes = self._atelier.modes(taste, catalogue, allowed, 1, seed, request.category, BOLDNESS)
+        modes = self._atelier.modes(taste, catalogue, standing.drawable, 1, seed, request.category, BOLDNESS)
         candidates = _real(standing, allowed)
         around = SLOT_OF.get(modes[0].category if modes else request.category or "")
         if modes and around:
@@ -59,9 +59,9 @@ class Dresser:
             candidates[around] = [_from_row(row, around, standing) for row in near] or candidates[around]
         if request.mode == "generate":
             candidates |= _from_garments(made, standing)
-        wanted = shapes(request.season, around)
+        wanted = shapes(request.dress_for, around)
         whole = any(all(candidates[slot] for slot in shape) for shape in wanted)
-        if not whole and not request.chooses_rights:
+        if not whole and request.fills_gaps:
             self._fill(candidates, wanted, standing, seed)
         return choose(candidates, wanted) or choose(candidates, SHAPES)  # better without an outer layer than none
 
@@ -128,7 +128,7 @@ class Dresser:
         fitting = [name for name in _CATEGORIES_OF[slot] if name in self._atelier.generator.categories]
         if request.category in fitting:
             return request.category
-        in_season = [name for name in fitting if request.season is None or request.season in seasons_of(name)]
+        in_season = [name for name in fitting if request.dress_for is None or request.dress_for in seasons_of(name)]
         return next(iter(in_season or fitting), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -89,14 +89,15 @@ class Atelier:
         count: int,
         seed: int,
         category: Category | None,
+        among: Collection[str] | None = None,
     ) -> list[Wish]:
         """count things that a person likes, or of the category what there is where nothing is known of the person.
 
         interests: one vector of zeros for nothing known. allowed: bool (n,), items that the taste modes may be drawn
-        from.
+        from. among: categories that may be drawn where no mode can be; None: any.
         """
         modes = self.modes(interests, catalogue, allowed, count, seed, category)
-        conditions = [(mode.condition, mode.category) for mode in modes] or self._stock(count, seed, category)
+        conditions = [(mode.condition, mode.category) for mode in modes] or self._stock(count, seed, category, among)
         return [
             Wish(condition, kind, derive(seed, "garment", number))  # type: ignore[arg-type]
             for number, (condition, kind) in enumerate(conditions)
@@ -173,15 +174,19 @@ class Atelier:
             created_at=datetime.now(UTC),
         )
 
-    def _stock(self, count: int, seed: int, category: Category | None) -> list[tuple[Floats, str]]:
+    def _stock(
+        self, count: int, seed: int, category: Category | None, among: Collection[str] | None
+    ) -> list[tuple[Floats, str]]:
         """Conditions from the generator's own prior: what garments of a category are like, for nobody in particular."""
         names = self.generator.categories
-        if category is not None and category not in names:
+        possible = [code for code, name in enumerate(names) if category in (None, name) and name in (among or names)]
+        if not possible or (among is not None and not among):
             return []
-        drawn = np.random.default_rng([seed, 2]).integers(len(names), size=count).tolist()
-        codes = [names.index(category)] * count if category else drawn
+        drawn = [
+            possible[place] for place in np.random.default_rng([seed, 2]).integers(len(possible), size=count).tolist()
+        ]
         prior = self.generator.prior
-        return [(prior.sample(code, 1, derive(seed, "stock", n))[0], names[code]) for n, code in enumerate(codes)]
+        return [(prior.sample(code, 1, derive(seed, "stock", n))[0], names[code]) for n, code in enumerate(drawn)]
 
     def _draw(self, wish: Wish) -> Garment:
         """One by one: in a batch of another size sums differ in the last digit, so a pixel, so the whole sha256."""

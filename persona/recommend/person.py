@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from persona.errors import BadInput, NotFound
 from persona.recommend.seeds import digest
-from persona.recommend.types import RecommendationRequest
+from persona.recommend.types import InlineEvent, RecommendationRequest
 from persona.store import Store
-from persona.store.records import Event, Profile
+from persona.store.records import EPOCH, Event, Profile
 
 LONGEST_MEMORY = 1000  # events in which a user's last word on an item is looked for
 _KEEPS = ("like", "save", "cart", "purchase")
@@ -21,6 +21,7 @@ class Person:
     """events: oldest first. watermark: of the last stored event that counts, 0 for an inline user.
 
     personal: False for a user who has refused personalisation: then nothing but hidden items is taken from the history.
+    session: how many of the events, the last ones, came with the request and are not stored.
     """
 
     user_id: str | None
@@ -28,14 +29,21 @@ class Person:
     events: Sequence[Event]
     watermark: int
     personal: bool
+    session: int = 0
 
     @property
     def name(self) -> str:
-        """What seeds are derived from: the id of a stored user; of an inline one, all that is known."""
+        """What seeds are derived from: a stored user's id, with the session; of an inline one, all that is known."""
         if self.user_id is not None:
-            return self.user_id
-        done = [(event.item_id, event.generation_id, event.type, event.at.isoformat()) for event in self.events]
-        return digest(self.profile.model_dump(mode="json"), done)
+            return digest(self.user_id, _done(self.events[-self.session :])) if self.session else self.user_id
+        return digest(self.profile.model_dump(mode="json"), _done(self.events))
+
+    def during(self, session: Sequence[InlineEvent]) -> Person:
+        """The same person, who has done this since: not stored, and after all that is."""
+        last = self.events[-1].at if self.events else EPOCH
+        done = [event.as_event(self.profile.id, number) for number, event in enumerate(session)]
+        later = [event.model_copy(update={"at": max(event.at, last)}) for event in sorted(done, key=lambda e: e.at)]
+        return replace(self, events=[*self.events, *later], session=self.session + len(later))
 
     def last_words(self) -> tuple[set[str], set[str]]:
         """Ids of items and generations (kept, refused), by what the user last said of each. A view says nothing."""
@@ -45,6 +53,10 @@ class Person:
                 words[event.item_id or event.generation_id or ""] = event.type
         kept = {name for name, word in words.items() if word in _KEEPS}
         return kept, {name for name, word in words.items() if word in _REFUSES}
+
+
+def _done(events: Sequence[Event]) -> list[tuple[str | None, ...]]:
+    return [(event.item_id, event.generation_id, event.type, event.at.isoformat()) for event in events]
 
 
 def stored_person(store: Store, user_id: str) -> Person:
@@ -67,15 +79,32 @@ def inline_person(request: RecommendationRequest) -> Person:
     return Person(None, profile, sorted(events, key=lambda event: event.at), 0, True)
 
 
+def identity(request: RecommendationRequest) -> str:
+    """What stays the same of who is asked for, whatever they do: a stored user's id, or a digest of the profile."""
+    if request.user_id is not None:
+        return request.user_id
+    assert request.profile is not None
+    return digest(request.profile.model_dump(mode="json"))
+
+
+def person_of(request: RecommendationRequest, store: Store) -> Person:
+    """Who a request is for. Raises NotFound."""
+    if request.user_id is None:
+        return inline_person(request)
+    person = stored_person(store, request.user_id)
+    return person.during(request.session) if request.session else person
+
+
 def check_known(request: RecommendationRequest, items: Sequence[Container[str]], generations: Container[str]) -> None:
-    """Raise BadInput, naming its place, for the first event of an inline history on something that does not exist.
+    """Raise BadInput, naming its place, for the first event of the request on something that does not exist.
 
     items: an item is in one of them.
     """
-    for number, event in enumerate(request.history or ()):
+    told = [("history", request.history or ()), ("session", request.session or ())]
+    for place, event in [(f"{name}.{number}", event) for name, events in told for number, event in enumerate(events)]:
         item, generation = event.item_id, event.generation_id
         if item is not None and not any(item in some for some in items):
-            raise BadInput(f"history.{number}.item_id", f"the catalogue has no item {item!r}; leave the event out")
+            raise BadInput(f"{place}.item_id", f"the catalogue has no item {item!r}; leave the event out")
         if generation is not None and generation not in generations:
-            field, remedy = f"history.{number}.generation_id", "leave the event out"
-            raise BadInput(field, f"there is no generated picture {generation!r}; {remedy}")
+            remedy = "leave the event out"
+            raise BadInput(f"{place}.generation_id", f"there is no generated picture {generation!r}; {remedy}")

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from persona.recommend.catalogue import Catalogue, Mask
+from persona.recommend.context import suitability
+from persona.recommend.filters import passes
 from persona.recommend.reading import Reading
 from persona.recommend.types import SCORE_DIGITS, RankedItem, RecommendationRequest, picture_url
 from persona.store.records import Reason
 from persona.taste.rank import EXPLORATION, best, diversify, score
-from persona.taste.reasons import POPULAR, Causes, reasons_for
+from persona.taste.reasons import POPULAR, SMALLEST, Causes, reasons_for
 from persona.taste.table import Codes, Floats
 
 POOL = 300  # candidates at least, to choose various ones from: the best fifty may be one garment in fifty copies
@@ -30,6 +32,7 @@ class Standing:
 
     scores: float32 (n,) of the whole catalogue. allowed: bool (n,), what may be shown at all. kept: bool (n,), what the
     person has liked, saved or bought already. causes: what the taste came from; None where none is known or wanted.
+    suited: float32 (n,), the part of the scores that the request's context makes; None without one.
     """
 
     request: RecommendationRequest
@@ -40,6 +43,14 @@ class Standing:
     allowed: Mask
     kept: Mask
     causes: Causes | None
+    suited: Floats | None = None
+
+    @property
+    def drawable(self) -> Mask:
+        """What a garment may be made after, bool (n,): of what may be shown, what suits the context, if any does."""
+        drawable = self.allowed & self.catalogue.pictured
+        suits = drawable if self.suited is None else drawable & (self.suited >= 0)
+        return suits if suits.any() else drawable
 
     def score(self, vector: Floats) -> float:
         """Score of something outside the catalogue by its item vector (d,), as if it were of average popularity."""
@@ -76,10 +87,12 @@ def rank(standing: Standing) -> tuple[RankedItem, ...]:
         reasons = _popular_or_explored(rows, standing)
     elif standing.request.explain:
         reasons = _or_explored(rows, standing, reasons)
+    if standing.request.explain and standing.suited is not None:
+        reasons = _for_the_context(rows, standing, standing.suited, reasons)
     return tuple(_item(row, place, standing, reasons[place]) for place, row in enumerate(rows.tolist()))
 
 
-def scores_for(reading: Reading, catalogue: Catalogue, seed: int, exploration: float | None = None) -> Floats:
+def scores_for(reading: Reading, catalogue: Catalogue, seed: int, explore: float | None = None) -> Floats:
     """Scores float32 (n,) of the catalogue for a person: taste, popularity and what is taken together with the history.
 
     Where no taste is known that is popularity alone, within the age band if that is known. Explored by `chance`.
@@ -88,22 +101,22 @@ def scores_for(reading: Reading, catalogue: Catalogue, seed: int, exploration: f
     scores = score(reading.vector, catalogue.vectors, prior)
     if catalogue.companions is not None:
         scores = scores + catalogue.companions.bonus(reading.history)
-    noise = chance(reading, len(scores), seed, exploration)
+    noise = chance(reading, len(scores), seed, explore)
     return scores if noise is None else scores + noise
 
 
-def chance(reading: Reading, count: int, seed: int, exploration: float | None) -> Floats | None:
+def chance(reading: Reading, count: int, seed: int, explore: float | None) -> Floats | None:
     """What exploring adds to each of count scores, float32 (count,): Gumbel noise by the seed; None for nothing.
 
-    The items that then come first are drawn, without putting back, by the softmax of score / exploration (Gumbel top-k,
-    Kool et al. 2019). exploration None: EXPLORATION where no taste is known, else 0. Nothing for a person who refused
+    The items that then come first are drawn, without putting back, by the softmax of score / explore (Gumbel top-k,
+    Kool et al. 2019). explore None: EXPLORATION where no taste is known, else 0. Nothing for a person who refused
     to be learned about.
     """
-    if exploration is None:
-        exploration = EXPLORATION if reading.nothing_known else 0.0
-    if not exploration or not reading.person.personal:
+    if explore is None:
+        explore = EXPLORATION if reading.nothing_known else 0.0
+    if not explore or not reading.person.personal:
         return None
-    return np.random.default_rng([seed, 3]).gumbel(scale=exploration, size=count).astype(np.float32)
+    return np.random.default_rng([seed, 3]).gumbel(scale=explore, size=count).astype(np.float32)
 
 
 def stand(
@@ -111,7 +124,17 @@ def stand(
 ) -> Standing:
     """Score the catalogue for a person, and tell what may be shown. What was last disliked or hidden may not."""
     kept, refused = reading.person.last_words()
-    allowed = catalogue.shown & catalogue.without(refused | set(request.exclude))
+    allowed = candidates(request, catalogue) & catalogue.without(refused)
+    scores, suited = scores_for(reading, catalogue, seed, request.explore), None
+    if request.context is not None and len(scores):
+        suited = suitability(request.context, catalogue) * (float(scores.std()) or 1.0)
+        scores = scores + suited
+    return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes, suited)
+
+
+def candidates(request: RecommendationRequest, catalogue: Catalogue) -> Mask:
+    """What a request allows whoever asks, bool (n,); its category bounds the ranking alone, not an outfit's slots."""
+    allowed = catalogue.shown & catalogue.without(request.exclude)
     if request.season is not None:
         allowed &= catalogue.seasons[request.season]
     if request.price_min is not None or request.price_max is not None:
@@ -120,8 +143,9 @@ def stand(
         allowed &= catalogue.under(request.licences)
     if request.generated is not None:
         allowed &= catalogue.generated == request.generated
-    scores = scores_for(reading, catalogue, seed, request.exploration)
-    return Standing(request, reading, catalogue, seed, scores, allowed, ~catalogue.without(kept), causes)
+    if request.filter is not None:
+        allowed &= passes(request.filter, catalogue)
+    return allowed
 
 
 def _rows(standing: Standing) -> Codes:
@@ -157,11 +181,29 @@ def _popular_at(age_band: str) -> Reason:
 def _or_explored(rows: Codes, standing: Standing, reasons: list[Reasons]) -> list[Reasons]:
     """Reasons that begin with exploration for what would not be here without it."""
     reading, request = standing.reading, standing.request
-    noise = chance(reading, len(standing.scores), standing.seed, request.exploration)
+    noise = chance(reading, len(standing.scores), standing.seed, request.explore)
     if noise is None:
         return reasons
     without = set(_rows(replace(standing, scores=standing.scores - noise)).tolist())
     return [why if row in without else (EXPLORE, *why) for row, why in zip(rows.tolist(), reasons, strict=True)]
+
+
+def _for_the_context(rows: Codes, standing: Standing, suited: Floats, reasons: list[Reasons]) -> list[Reasons]:
+    """With what the context adds beyond its mean, as a share of the lead over the mean score; they share the rest."""
+    assert standing.request.context is not None
+    text = f"suits {standing.request.context.words}"
+    lead = (standing.scores - standing.scores.mean())[rows]
+    added = (suited - suited.mean())[rows]
+    shares = np.where(added > 0, added / np.maximum(np.maximum(added, lead), 1e-6), 0).tolist()
+    return [_shared(why, share, text) for why, share in zip(reasons, shares, strict=True)]
+
+
+def _shared(reasons: Reasons, share: float, text: str) -> Reasons:
+    if share < SMALLEST:
+        return reasons
+    less = [reason.model_copy(update={"weight": round(reason.weight * (1 - share), 4)}) for reason in reasons]
+    ours = Reason(kind="context", text=text, weight=round(share, 4))
+    return tuple(sorted([*less, ours], key=lambda reason: -reason.weight))
 
 
 def _item(row: int, place: int, standing: Standing, reasons: Sequence[Reason]) -> RankedItem:

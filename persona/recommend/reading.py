@@ -69,15 +69,22 @@ class Reading:
 
 def read_person(person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, beside: Beside) -> Reading:
     """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
+    history, cold_start = known_of(person, catalogue, beside)
+    if cold_start in ("segment", "popularity"):
+        return Reading(person, np.zeros_like(catalogue.mean), (), cold_start)
+    return Reading(person, _vector(person, history, catalogue, taste, store), history, cold_start)
+
+
+def known_of(person: Person, catalogue: Catalogue, beside: Beside) -> tuple[Sequence[HistoryEntry], ColdStart]:
+    """What a person may be read from: the history, as far as the model reads it, and what there is beside it."""
     if not person.personal:
-        return Reading(person, np.zeros_like(catalogue.mean), (), "popularity")
+        return (), "popularity"
     history = history_of(person.events, catalogue.table, beside.generations, beside.styles)[-LONGEST:]
-    stated = any(preference.weight for preference in person.profile.preferences)
-    if not history and not stated:
-        known = person.profile.traits.age_band in catalogue.segments
-        return Reading(person, np.zeros_like(catalogue.mean), (), "segment" if known else "popularity")
-    vector = _vector(person, history, catalogue, taste, store)
-    return Reading(person, vector, history, "none" if history else "profile")
+    if history:
+        return history, "none"
+    if any(preference.weight for preference in person.profile.preferences):
+        return history, "profile"
+    return history, "segment" if person.profile.traits.age_band in catalogue.segments else "popularity"
 
 
 def _vector(
@@ -85,7 +92,7 @@ def _vector(
 ) -> Floats:
     """Preferences, item vectors and which styles are in force can change without an event, so what a vector was made
     from is compared too."""
-    if person.user_id is None:
+    if person.user_id is None or person.session:
         return taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     made_from = {
         "statements": statements_digest(person.profile),

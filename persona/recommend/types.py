@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from persona.recommend.context import Context
+from persona.recommend.filters import Filter
 from persona.store.records import (
     Category,
     Colour,
@@ -17,6 +19,7 @@ from persona.store.records import (
     Preference,
     Profile,
     Reason,
+    RecId,
     Record,
     Season,
     Sha256,
@@ -38,6 +41,8 @@ _PREFERENCE: dict[str, Any] = {"facet": "colour", "value": "green", "weight": 1.
 _EVENT: dict[str, Any] = {"item_id": "demo-0007", "type": "like", "at": "2025-05-04T10:00:00Z"}
 _PROFILE: dict[str, Any] = {"traits": {"age_band": "25-34"}, "preferences": [_PREFERENCE]}
 _STORED_REQUEST: dict[str, Any] = {"user_id": "u1", "count": 12, "generate": 4}
+_FILTER: dict[str, Any] = {"all": [{"field": "price", "max": 80}, {"not": {"field": "colour", "in": ["red"]}}]}
+_CONTEXT: dict[str, Any] = {"at": "2025-05-04T18:00:00+02:00", "temperature": 12, "occasion": "evening"}
 _INLINE_REQUEST: dict[str, Any] = {
     "profile": _PROFILE,
     "history": [_EVENT],
@@ -72,6 +77,7 @@ class InlineEvent(Record):
     generation_id: Identifier | None = Field(default=None, description="from the `generated` list of an earlier answer")
     type: EventType = Field(description="what the user did", examples=["like"])
     at: Past = Field(description="when it happened, with its time zone", examples=["2025-05-04T10:00:00Z"])
+    rec_id: RecId | None = Field(default=None, description="of the answer that it was done in")
 
     @model_validator(mode="after")
     def _one_subject(self) -> InlineEvent:
@@ -82,7 +88,8 @@ class InlineEvent(Record):
     def as_event(self, user_id: str, number: int) -> Event:
         """The same as a stored event would be, under a key that is never stored."""
         subject = {"item_id": self.item_id, "generation_id": self.generation_id}
-        return Event(key=f"inline-{number}", user_id=user_id, type=self.type, at=self.at, **subject)
+        key = f"inline-{number}"
+        return Event(key=key, user_id=user_id, type=self.type, at=self.at, rec_id=self.rec_id, **subject)
 
 
 class RecommendationRequest(Record):
@@ -96,6 +103,13 @@ class RecommendationRequest(Record):
         default=None,
         max_length=MOST_EVENTS,
         description="with `profile` only: what the user did, in any order",
+        examples=[[_EVENT]],
+    )
+    session: tuple[InlineEvent, ...] | None = Field(
+        default=None,
+        max_length=MOST_EVENTS,
+        description="with `user_id` only: what the user did since, which counts after the stored history and is not "
+        "stored; nothing but what is hidden counts where personalisation is refused",
         examples=[[_EVENT]],
     )
     mode: Mode = Field(default="both", description="real items, generated garments, or both")
@@ -123,12 +137,22 @@ class RecommendationRequest(Record):
         default=None,
         description="of the real items: false for those with a photo only, true for those whose picture a model made",
     )
+    filter: Filter | None = Field(
+        default=None,
+        description="conditions that every real item has to meet; what is generated is made after such items",
+        examples=[_FILTER],
+    )
+    context: Context | None = Field(
+        default=None,
+        description="when and what for: moves what suits it up, and leaves nothing out",
+        examples=[_CONTEXT],
+    )
     diversity: Share = Field(
         default=0.0,
         description="weight of variety among the real items against fit, by maximal marginal relevance: 0 ranks by the"
         " score alone; above, the order is that in which they were chosen",
     )
-    exploration: Share | None = Field(
+    explore: Share | None = Field(
         default=None,
         description="how much chance mixes in, by the seed: 0 none, 1 draws items by the softmax of their scores; left"
         f" out: {EXPLORATION} for somebody of whom nothing is known, else 0. None where personalisation is refused",
@@ -138,6 +162,9 @@ class RecommendationRequest(Record):
         default=None, description="left out: derived from the user, the last event and the model, so repeatable"
     )
     explain: bool = Field(default=True, description="false leaves the reasons out, which is faster")
+    validate_only: bool = Field(
+        default=False, description="check everything and do nothing: the answer is empty and has a `plan`"
+    )
 
     @model_validator(mode="after")
     def _one_person(self) -> RecommendationRequest:
@@ -145,6 +172,8 @@ class RecommendationRequest(Record):
             raise ValueError("name exactly one of user_id and profile (an empty profile {} is a valid stranger)")
         if self.history is not None and self.profile is None:
             raise ValueError("history: goes with profile only; a stored user's history is read from the store")
+        if self.session is not None and self.user_id is None:
+            raise ValueError("session: goes with user_id only; add these events to history")
         return self
 
     @model_validator(mode="after")
@@ -156,9 +185,16 @@ class RecommendationRequest(Record):
         return self
 
     @property
-    def chooses_rights(self) -> bool:
-        """Whether garments that are made to fill an outfit's gaps could break what was asked of the rights."""
-        return self.generated is False or self.licences is not None
+    def fills_gaps(self) -> bool:
+        """Whether garments may be made for an outfit's gaps: not where one could break what was asked of the pieces."""
+        return self.generated is not False and self.licences is None and self.filter is None
+
+    @property
+    def dress_for(self) -> Season | None:
+        """The season that an outfit is put together for: its temperature's, where that is known."""
+        if self.context is not None and self.context.temperature is not None:
+            return "winter" if self.context.cold else "summer"
+        return self.season or (self.context.season if self.context else None)
 
 
 class RankedItem(Record):
@@ -222,10 +258,22 @@ class Outfit(Record):
     url: str = Field(description="where the flat-lay is", examples=["/i/5f0c...e1.webp"])
 
 
+class Plan(Record):
+    """What a request that was only to be checked would have done."""
+
+    candidates: int = Field(ge=0, description="real items that may be shown, of which the best would be taken")
+    items: int = Field(ge=0, description="real items that would come back")
+    generate: int = Field(ge=0, description="garments that would be generated; 0 for a category that cannot be drawn")
+    outfit: bool = Field(description="an outfit would be put together, if its slots can be filled")
+
+
 class Recommendation(Record):
     """The answer. The same user, watermark, models and seed give the same one."""
 
-    rec_id: Identifier = Field(description="of this answer; the same answer has the same id")
+    rec_id: RecId = Field(
+        description="of this answer; the same answer has the same id. Send it with events that the answer led to"
+    )
+    arm: str = Field(description="of the A/B split that the user is in; `default` where there is none", examples=["a"])
     user_id: Identifier | None = Field(description="null for an inline profile")
     taste_model: str = Field(description="version that ranked", examples=["taste-garment@91c2b07d4e1f"])
     generator_model: str = Field(description="version that drew", examples=["garment-64@3f9a11c0de42"])
@@ -240,6 +288,7 @@ class Recommendation(Record):
         description="none: from history; profile: from preferences alone; segment: from what others of that age band "
         "like; popularity: nothing known, or nothing allowed"
     )
+    plan: Plan | None = Field(default=None, description="with `validate_only`, else null")
 
 
 def picture_url(sha: str) -> str:

@@ -65,7 +65,8 @@ def recommend(wanted: RecommendationRequest) -> Response:
     """Recommend to a stored user, or to anyone by an inline profile
 
     The same user, events and models give the same answer; an event sent to `/v1/events` changes the next one. Every
-    generated picture is labelled (`generated: true`).
+    generated picture is labelled (`generated: true`). Send `rec_id` with the events that an answer leads to, and they
+    are counted for its arm of an A/B split.
     """
     return _json(service().recommender.recommend(wanted))
 
@@ -91,7 +92,7 @@ def add_events(batch: EventBatch) -> Response:
     All or none are stored. Sending the same events again changes nothing, so a client may repeat a request whose answer
     it never saw; the same key with other content is refused (409).
     """
-    done = service().recommender.store.add_events(batch.events)
+    done = service().recommender.add_events(batch.events)
     return _json(EventsAnswer(added=done.added, duplicates=done.duplicates))
 
 

@@ -11,6 +11,7 @@ from persona.serve.export import export
 from persona.serve.gallery import gallery
 from persona.serve.health import health
 from persona.serve.jobs import jobs
+from persona.serve.lists import lists
 from persona.serve.makeup import makeup
 from persona.serve.makeup_page import page as makeup_page
 from persona.serve.pictures import pictures
@@ -36,7 +37,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     problems.register(app)
     docs.register(app)
     idempotency.register(app)
-    for blueprint in (api, export, jobs, makeup, styles, pictures, health, gallery, makeup_page, style_page):
+    for blueprint in (api, lists, export, jobs, makeup, styles, pictures, health, gallery, makeup_page, style_page):
         app.register_blueprint(blueprint)
     service = app.extensions["persona"] = Service(settings, recommender)
     service.start()

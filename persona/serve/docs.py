@@ -22,6 +22,9 @@ _DESCRIPTION = (
     "Ranked items, generated garments and an outfit for one user, with reasons. Store users and what they did, or send "
     "an inline profile that is not stored. Errors are problem documents (RFC 9457) that name the field and the remedy."
 )
+_NAMED = {
+    "user_id": "u1", "item_id": "demo-0007", "sha256": "5f0c...e1", "look_id": "saved-1", "style_id": "style-mia",
+}  # fmt: skip
 CONFIG: dict[str, Any] = {
     "OPENAPI_VERSION": "3.1.0",
     "DESCRIPTION": _DESCRIPTION,
@@ -88,9 +91,10 @@ def exact(spec: Json) -> Json:
 
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
-    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "export_user",
-             "begin_job", "get_job", "cancel_job", "apply_makeup",
-             "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
+    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "export_user", "list_events",
+             "list_generations", "list_users", "similar_users", "list_items", "get_item", "similar_items",
+             "begin_job", "get_job", "cancel_job",
+             "apply_makeup", "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
              "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "restore_picture", "list_styles",
              "learn_style", "retire_style", "picture"]  # fmt: skip
     found = [
@@ -123,6 +127,7 @@ def example(operation: Json, address: str) -> str:
         ("user_id", "u1"),
         ("sha256", "5f0c...e1"),
         ("look_id", "saved-1"),
+        ("item_id", "demo-0007"),
         ("style_id", "style-mia"),
         ("job_id", "j-5f0c...e1"),
     ):

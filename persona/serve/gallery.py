@@ -176,7 +176,7 @@ def _before(recommender: Recommender, user_id: str) -> tuple[str, ...]:
 def _stored(recommender: Recommender, event: Event) -> bool:
     """Store an event; False when its button was pressed twice."""
     try:
-        return recommender.store.add_events([event]).added > 0
+        return recommender.add_events([event]).added > 0
     except Conflict:  # the same key, at another time: the second press
         return False
 

@@ -16,6 +16,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
+from persona.arms import arms_of
 from persona.errors import BadInput
 from persona.settings import Settings
 from persona.store import Store
@@ -31,8 +32,10 @@ SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is kille
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish the requests in flight. Prints the address.
 
-    Raises OutOfDate or BadInput at once, before a worker begins, if the database or the port cannot be used.
+    Raises OutOfDate or BadInput at once, before a worker begins, if the database, an arm's models or the port cannot be
+    used.
     """
+    arms_of(settings)
     Store.open(settings.url).close()
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
     port = available_port(settings.host, settings.port)

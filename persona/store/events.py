@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +22,7 @@ POPULARITY = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2
 
 FAVOURABLE = tuple(name for name, weight in POPULARITY.items() if weight > 0)
 SEGMENT = 20  # users of a segment, at least: of fewer one could tell what one of them did
-COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at")
+COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at", "rec_id")
 STORED = tuple(getattr(EventRow, name) for name in COLUMNS)
 SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
     "user_id": (UserRow.id, "store the profile first"),
@@ -49,10 +50,11 @@ Refuse = Callable[[int, str, str], None]
 
 @dataclass(frozen=True)
 class EventsAdded:
-    """How many events were new, and how many were known already."""
+    """How many events were new, and how many were known already. new: keys of the new ones, from `add_events` alone."""
 
     added: int
     duplicates: int
+    new: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def _write(
             duplicates += 1
         else:
             refuse(first + index, "key", f"{event.key!r}: {OTHER_CONTENT}")
-    return EventsAdded(len(new), duplicates)
+    return EventsAdded(len(new), duplicates, frozenset(new))
 
 
 def _unknown(session: Session, events: Sequence[Event], *, change: bool) -> dict[int, tuple[str, str]]:

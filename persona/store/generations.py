@@ -85,7 +85,7 @@ class Generations(Database):
             in_order = [rows[key] for key in sorted(rows)]
             new = insert_new(session, GenerationRow.__table__, in_order, key="id")
             query = select(GenerationRow).where(GenerationRow.id.in_(set(rows) - new))
-            _same(generations, {row.id: _generation(row) for row in session.scalars(query)})
+            _same(generations, {row.id: generation_of(row) for row in session.scalars(query)})
         return len(new)
 
     def get_generation(self, generation_id: str) -> Generation:
@@ -94,21 +94,21 @@ class Generations(Database):
             row = session.get(GenerationRow, generation_id)
         if row is None:
             raise NotFound(f"generation {generation_id!r} is not stored; it was never made, or erased with its user")
-        return _generation(row)
+        return generation_of(row)
 
     def generations(self, user_id: str, limit: int = 50) -> list[Generation]:
         """Return a user's last generations, newest first."""
         query = select(GenerationRow).where(GenerationRow.user_id == user_id)
         newest = query.order_by(GenerationRow.created_at.desc(), GenerationRow.id.desc()).limit(limit)
         with self._reading() as session:
-            return [_generation(row) for row in session.scalars(newest)]
+            return [generation_of(row) for row in session.scalars(newest)]
 
     def generation_of_picture(self, sha256: str) -> Generation | None:
         """Return the generation (the first one made) that a picture came from."""
         query = select(GenerationRow).where(GenerationRow.picture == sha256)
         with self._reading() as session:
             row = session.scalar(query.order_by(GenerationRow.created_at, GenerationRow.id).limit(1))
-        return None if row is None else _generation(row)
+        return None if row is None else generation_of(row)
 
     def generation_features(self, generation_ids: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Return the content vectors, float32 (d,), of those generations that have one."""
@@ -140,7 +140,8 @@ def _row(generation: Generation) -> dict[str, Any]:
     return {**{name: getattr(generation, name) for name in FIELDS}, "reasons": reasons}
 
 
-def _generation(row: GenerationRow) -> Generation:
+def generation_of(row: GenerationRow) -> Generation:
+    """A row of the table of generations as a generation."""
     return Generation.model_validate({**{name: getattr(row, name) for name in FIELDS}, "reasons": row.reasons})
 
 

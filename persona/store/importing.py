@@ -43,14 +43,14 @@ def import_users(store: Store, path: Path, *, progress: bool = False) -> ImportR
 
 
 def import_events(store: Store, path: Path, *, progress: bool = False) -> ImportReport:
-    """Store the events of a file with the columns user_id, item_id or generation_id, type, at, and perhaps key.
+    """Store the events of a file with the columns user_id, item_id or generation_id, type, at, perhaps key and rec_id.
 
     Without a key, the sha256 of user, subject, type and time serves as one. A row that cannot be used, or that names
     an unknown user or item, is named and skipped; one that is stored already is counted. Raises BadInput for a file
     or columns that cannot be read; then nothing is imported.
     """
     report = ImportReport()
-    rows = read_rows(path, required=EVENT_COLUMNS, optional=("key", *SUBJECTS), report=report)
+    rows = read_rows(path, required=EVENT_COLUMNS, optional=("key", "rec_id", *SUBJECTS), report=report)
     for part in batches(_records(rows, _event, Path(path), report, progress)):
         lines = [line for line, _ in part]
 
@@ -130,7 +130,7 @@ def _entries(row: Row, column: str) -> list[str]:
 
 
 def _event(row: Row) -> Event:
-    fields = {**row, **{name: _text(row[name]) for name in ("key", *SUBJECTS) if name in row}}
+    fields = {**row, **{name: _text(row[name]) for name in ("key", "rec_id", *SUBJECTS) if name in row}}
     event = Event.model_validate({"key": "derived", **fields})
     return event if "key" in row else event.model_copy(update={"key": _derived_key(event)})
 

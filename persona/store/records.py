@@ -54,6 +54,7 @@ def _not_in_the_future(at: datetime) -> datetime:
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
+RecId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 NoNul = Field(pattern=r"^[^\x00]*$")  # PostgreSQL cannot store the character NUL
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -226,6 +227,7 @@ class Event(Record):
     generation_id: Identifier | None = None
     type: EventType
     at: Past
+    rec_id: Annotated[RecId | None, Field(description="of the recommendation that the user saw it in")] = None
 
     @model_validator(mode="after")
     def _one_subject(self) -> Event:
@@ -244,7 +246,7 @@ class EventsAnswer(Record):
 class Reason(Record):
     """Why something was shown. weight: its share of the score, comparable within one result."""
 
-    kind: Literal["preference", "event", "popular", "explore"]
+    kind: Literal["preference", "event", "popular", "explore", "context"]
     text: str
     weight: float
     item_id: Identifier | None = None

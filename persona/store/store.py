@@ -12,12 +12,13 @@ from persona.store.generations import Generations
 from persona.store.idempotency import Idempotency
 from persona.store.items import Items
 from persona.store.jobs import Jobs
+from persona.store.pages import Pages
 from persona.store.retention import Retention
 from persona.store.styles import Styles
 from persona.store.users import Users
 
 
-class Store(Users, Items, Events, Generations, Styles, Idempotency, Jobs, Export, Retention):
+class Store(Users, Items, Events, Generations, Styles, Pages, Idempotency, Jobs, Export, Retention):
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
     Threads may share one store; every call is a short session or one transaction of its own. Processes open their own.

@@ -75,7 +75,7 @@ class Users(Database):
         with self._reading() as session:
             for part in batches(user_ids):
                 rows = session.scalars(select(UserRow).where(UserRow.id.in_(part)).options(*load))
-                found.update((row.id, _profile(row)) for row in rows)
+                found.update((row.id, profile_of(row)) for row in rows)
                 session.expunge_all()
         return [found[user_id] for user_id in user_ids if user_id in found]
 
@@ -167,7 +167,8 @@ def _consents(
         yield {"user_id": profile.id, "purpose": purpose, "granted": granted, "changed_at": since}
 
 
-def _profile(row: UserRow) -> Profile:
+def profile_of(row: UserRow) -> Profile:
+    """A user's row, with preferences and consents loaded, as a profile."""
     return Profile.model_validate(
         {
             "id": row.id,

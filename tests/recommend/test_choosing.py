@@ -83,7 +83,7 @@ def test_an_outfit_is_not_filled_with_what_the_rights_leave_out(recommender: Rec
 def test_enough_are_found_under_every_filter_at_once(recommender: Recommender, relabel: Any) -> None:
     relabel(lambda item: {"price": 20.0 if item.colour in ("green", "red", "blue") else 90.0})
     asked = {"price_max": 30, "licences": ["CC0-1.0"], "generated": False, "exclude": ["dress-red-0"]}
-    answer = ask(recommender, **asked, category="dress", mode="retrieve", count=2, diversity=0.5, exploration=0.5)
+    answer = ask(recommender, **asked, category="dress", mode="retrieve", count=2, diversity=0.5, explore=0.5)
     assert sorted(names(answer)) == ["dress-blue-0", "dress-green-0"]
 
 
@@ -106,10 +106,10 @@ def test_diversity_widens_the_choice(recommender: Recommender) -> None:
 def test_exploration_draws_by_the_seed(recommender: Recommender) -> None:
     asked: dict[str, Any] = {"history": LIKED, "mode": "retrieve", "count": 6, "outfit": False}
     plain = ask(recommender, **asked)
-    assert ask(recommender, **asked, exploration=0).items == plain.items
-    drawn = [ask(recommender, **asked, exploration=1, seed=seed) for seed in range(8)]
+    assert ask(recommender, **asked, explore=0).items == plain.items
+    drawn = [ask(recommender, **asked, explore=1, seed=seed) for seed in range(8)]
     assert len({tuple(names(answer)) for answer in drawn}) > 4
-    assert ask(recommender, **asked, exploration=1, seed=3) == drawn[3]
+    assert ask(recommender, **asked, explore=1, seed=3) == drawn[3]
     assert all(answer.cold_start == "none" for answer in drawn)
     for answer in drawn:  # what chance brought says so, what taste brought does not
         explored = {item.item_id for item in answer.items if item.reasons[0].kind == "explore"}
@@ -119,9 +119,9 @@ def test_exploration_draws_by_the_seed(recommender: Recommender) -> None:
 
 def test_strangers_explore_unless_told(recommender: Recommender) -> None:
     asked: dict[str, Any] = {"profile": {}, "mode": "retrieve", "seed": 5, "outfit": False}
-    assert ask(recommender, **asked).items == ask(recommender, **asked, exploration=EXPLORATION).items
-    still = ask(recommender, **{**asked, "seed": 6}, exploration=0)
-    assert still.items == ask(recommender, **asked, exploration=0).items
+    assert ask(recommender, **asked).items == ask(recommender, **asked, explore=EXPLORATION).items
+    still = ask(recommender, **{**asked, "seed": 6}, explore=0)
+    assert still.items == ask(recommender, **asked, explore=0).items
     prior = recommender._catalogue.prior
     assert [item.score for item in still.items] == pytest.approx(np.sort(prior)[::-1][:12].tolist(), abs=1e-5)
 
@@ -130,7 +130,7 @@ def test_who_refuses_is_not_explored(recommender: Recommender) -> None:
     for name in ("ben", "cleo"):
         recommender.store.put_user(Profile(id=name, consents={"personalisation": False}))
     ben, cleo = (
-        recommender.recommend(RecommendationRequest(user_id=name, mode="retrieve", exploration=1.0))
+        recommender.recommend(RecommendationRequest(user_id=name, mode="retrieve", explore=1.0))
         for name in ("ben", "cleo")
     )
     assert ben.items == cleo.items

@@ -30,7 +30,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "finite": {"user_id": "u", "price_min": float("nan")},
     "at least 1 item": {"user_id": "u", "licences": []},
     "less than or equal to 1": {"user_id": "u", "diversity": 1.1},
-    "exploration": {"user_id": "u", "exploration": -0.1},
+    "explore": {"user_id": "u", "explore": -0.1},
     "Extra inputs": {"user_id": "u", "colour": "red"},
 }
 

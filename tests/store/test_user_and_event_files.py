@@ -113,6 +113,25 @@ def test_events(filled: Store, tmp_path: Path, an_event: Callable[..., Event], s
     assert (again.read, again.added, again.updated_or_duplicate, again.skipped) == (3, 0, 3, [])
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_events_say_which_answer_led_to_them(
+    filled: Store, tmp_path: Path, an_event: Callable[..., Event], suffix: str
+) -> None:
+    events = [an_event("a", rec_id="r-1"), an_event("b", minute=1), an_event("c", minute=2, rec_id="7")]
+    path = write(tmp_path / f"events.{suffix}", rows_of(events))
+    assert import_events(filled, path).added == 3
+    assert filled.history("u1") == events
+    changed = [event.model_copy(update={"rec_id": "r-2"}) for event in events]  # the same keys, other content
+    report = import_events(filled, write(tmp_path / f"changed.{suffix}", rows_of(changed)))
+    assert (report.added, len(report.skipped)) == (0, 3)
+    assert (
+        "rec_id: String should have at most 64"
+        in import_events(
+            filled, write(tmp_path / f"long.{suffix}", rows_of([an_event("d").model_copy(update={"rec_id": "r" * 65})]))
+        ).skipped[0]
+    )
+
+
 def test_without_keys_the_formats_still_agree(filled: Store, tmp_path: Path, an_event: Callable[..., Event]) -> None:
     rows = [{**row, "key": None} for row in rows_of([an_event("x", minute=n / 7) for n in range(3)])]
     reports = [import_events(filled, write(tmp_path / f"events.{suffix}", rows)) for suffix in SUFFIXES]
