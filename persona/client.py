@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import IO, Any, Self, TypeVar
@@ -23,12 +23,25 @@ import httpx
 from pydantic import BaseModel
 
 from persona.recommend.job_types import JobAnswer, JobRequest
+from persona.recommend.list_types import (
+    EventPage,
+    GenerationPage,
+    ItemPage,
+    ListedItem,
+    ListPage,
+    MadeGarment,
+    SimilarItems,
+    SimilarUsers,
+    UserPage,
+)
 from persona.recommend.types import Recommendation, RecommendationRequest
 from persona.store.exported import UserExport
-from persona.store.records import Event, EventsAnswer, Job, Profile
+from persona.store.records import Category, Event, EventsAnswer, Job, Profile
 
 Answer = TypeVar("Answer", bound=BaseModel)
+Pages = TypeVar("Pages", bound=ListPage)
 
+AT_ONCE = 200  # rows of a page
 RETRIES = 4  # after the first attempt
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 20.0  # seconds; doubled each time, and cut short by chance
 LONGEST_WAIT = 60.0  # seconds that a server may ask to be left alone for; when it asks for more, the caller is told
@@ -169,6 +182,38 @@ class Client:
             for piece in response.iter_bytes():
                 file.write(piece)
 
+    # lists and neighbours
+
+    def items(self) -> Iterator[ListedItem]:
+        """The catalogue's garments, in the order of their ids, read page by page as they are wanted."""
+        return (item for page in self._pages("/v1/items", ItemPage) for item in page.items)
+
+    def users(self) -> Iterator[Profile]:
+        """All users, in the order of their ids."""
+        return (user for page in self._pages("/v1/users", UserPage) for user in page.users)
+
+    def events(self, user_id: str) -> Iterator[Event]:
+        """What a user did, newest first."""
+        return (event for page in self._pages(f"{_user(user_id)}/events", EventPage) for event in page.events)
+
+    def generations(self, user_id: str) -> Iterator[MadeGarment]:
+        """The pictures that were made for a user, newest first."""
+        pages = self._pages(f"{_user(user_id)}/generations", GenerationPage)
+        return (made for page in pages for made in page.generations)
+
+    def get_item(self, item_id: str) -> ListedItem:
+        """A garment of the catalogue."""
+        return self._get(_item(item_id), ListedItem)
+
+    def similar_items(self, item_id: str, count: int = 12, category: Category | None = None) -> SimilarItems:
+        """The items nearest to one."""
+        asked = {"count": count, "category": category} if category else {"count": count}
+        return self._get(f"{_item(item_id)}/similar", SimilarItems, asked)
+
+    def similar_users(self, user_id: str, count: int = 12) -> SimilarUsers:
+        """Users whose taste is like a user's; all of them allow `analytics`."""
+        return self._get(f"{_user(user_id)}/similar", SimilarUsers, {"count": count})
+
     # jobs
 
     def begin_job(self, request: JobRequest | None = None, *, key: str | None = None, **fields: Any) -> Job:
@@ -222,8 +267,17 @@ class Client:
 
     # the wire
 
-    def _get(self, path: str, kind: type[Answer]) -> Answer:
-        return kind.model_validate_json(self._send("GET", path).content)
+    def _get(self, path: str, kind: type[Answer], asked: Mapping[str, Any] | None = None) -> Answer:
+        return kind.model_validate_json(self._send("GET", path, params=asked).content)
+
+    def _pages(self, path: str, kind: type[Pages]) -> Iterator[Pages]:
+        cursor: str | None = None
+        while True:
+            page = self._get(path, kind, {"limit": AT_ONCE} | ({"cursor": cursor} if cursor else {}))
+            yield page
+            cursor = page.next
+            if cursor is None:
+                return
 
     def _post(self, path: str, body: BaseModel, kind: type[Answer], headers: Mapping[str, str] | None = None) -> Answer:
         sent = body.model_dump(mode="json", exclude_unset=True)
@@ -289,6 +343,10 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 def _user(user_id: str) -> str:
     return f"/v1/users/{quote(user_id, safe='')}"
+
+
+def _item(item_id: str) -> str:
+    return f"/v1/items/{quote(item_id, safe='')}"
 
 
 def _job(job_id: str) -> str:

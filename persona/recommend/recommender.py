@@ -27,6 +27,7 @@ from persona.metrics import ANSWERS, EVENTS
 from persona.recommend.catalogue import Catalogue, load_table
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
+from persona.recommend.list_types import SimilarItems, SimilarUsers
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.memo import Memo
 from persona.recommend.person import Person, check_known, identity, person_of, stored_person
@@ -34,7 +35,7 @@ from persona.recommend.ranking import Standing, candidates, rank, stand
 from persona.recommend.reading import Beside, known_of, read_person
 from persona.recommend.restoration import Restorer
 from persona.recommend.seeds import derive, digest
-from persona.recommend.similar import SimilarItems, SimilarUsers, check_may_be_compared, nearest_users, similar_items
+from persona.recommend.similar import check_may_be_compared, nearest_users, similar_items
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.styles import StyleModels, StyleStudio
 from persona.recommend.styles import open_models as open_style_models

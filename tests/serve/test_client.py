@@ -154,6 +154,25 @@ def test_a_user_from_beginning_to_end(client: Client) -> None:
         client.export_user_to("c1", file)
 
 
+def test_lists_and_neighbours(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "AT_ONCE", 7)
+    items = [item.item_id for item in client.items()]
+    assert items == sorted(set(items))
+    assert len(items) > 21  # several pages
+    users = [profile.id for profile in client.users()]
+    assert {"demo-ana", "demo-ben"} <= set(users)
+    assert [event.key for event in client.events("demo-ana")] == [f"ana-{n}" for n in reversed(range(5))]
+    made = client.recommend(user_id="demo-ben", mode="generate", generate=2, outfit=False).generated
+    assert {one.generation_id for one in made} <= {one.id for one in client.generations("demo-ben")}
+    assert client.get_item(items[0]).item_id == items[0]
+    near = client.similar_items(items[0], count=3, category="dress").items
+    assert [item.category for item in near] == ["dress"] * 3
+    client.put_user(Profile(id="c3", consents={"analytics": True}))
+    assert client.similar_users("c3").user_id == "c3"
+    with pytest.raises(InvalidRequest, match="has not allowed analytics"):
+        client.similar_users("demo-ana")
+
+
 def test_inline(client: Client) -> None:
     assert client.recommend(profile=InlineProfile(), mode="retrieve").user_id is None
 
