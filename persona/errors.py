@@ -24,6 +24,14 @@ class Conflict(PersonaError):
     """A request that contradicts what is already stored."""
 
 
+class Underway(Conflict):
+    """The same is being done already, for another request. retry_after: seconds until it may be worth a look."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class OutOfDate(PersonaError):
     """What this installation has not, or has of another version: a migration, a model folder, an optional package."""
 

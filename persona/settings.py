@@ -1,4 +1,4 @@
-"""One Settings object: `PERSONA_*` in the environment, then `persona.toml` in the working directory, then defaults."""
+"""Settings: `PERSONA_*` in the environment, files of these names in /run/secrets, `persona.toml`, then defaults."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
@@ -21,6 +22,7 @@ from persona.errors import BadInput
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREFIX = "PERSONA_"
 FILE = "persona.toml"
+SECRETS = Path("/run/secrets")  # where containers find what does not belong into an environment
 
 
 def _datasets() -> Path | None:
@@ -170,7 +172,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What comes first wins: arguments, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = TomlConfigSettingsSource(settings_cls)
+        if not SECRETS.is_dir():
+            return init_settings, env_settings, file
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS), file
 
 
 def load_settings(**given: Any) -> Settings:
@@ -196,8 +201,10 @@ def _place(name: str, given: dict[str, Any]) -> str:
     """Where a setting was set, as its user would write it."""
     if given.get(name) is not None:
         return name
-    variable = _variable(name)
-    return f"{variable} (environment)" if variable else f"{name} ({FILE})"
+    if variable := _variable(name):
+        return f"{variable} (environment)"
+    secret = SECRETS / f"{PREFIX}{name}".lower()
+    return str(secret) if secret.is_file() else f"{name} ({FILE})"
 
 
 def _variable(name: str) -> str:

@@ -92,7 +92,8 @@ def shared_postgres(new_postgres: NewDatabase) -> Iterator[Engine]:
 def postgres_url(shared_postgres: Engine) -> str:
     """A migrated PostgreSQL database, emptied for this test."""
     with shared_postgres.begin() as connection:
-        for table in ("users", "items", "generations", "model_versions", "api_keys", "audit_log"):
+        tables = "users", "items", "generations", "model_versions", "api_keys", "audit_log", "idempotency", "jobs"
+        for table in tables:
             connection.execute(text(f"DELETE FROM {table}"))
     return shared_postgres.url.render_as_string(hide_password=False)
 

@@ -33,6 +33,21 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(monkeypatch: 
     assert (settings.port, settings.workers, settings.home) == (3000, 4, Path("here"))
 
 
+def test_secrets_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persona.settings.SECRETS", tmp_path / "secrets")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "persona_database_url").write_text("postgresql://persona:word@db/persona\n")
+    (tmp_path / "secrets" / "of_another_program").write_text("x")
+    Path("persona.toml").write_text("database_url = 'sqlite:///here.db'\nport = 1000\n")
+    assert load_settings().url == "postgresql://persona:word@db/persona"
+    assert load_settings().port == 1000
+    monkeypatch.setenv("PERSONA_DATABASE_URL", "sqlite:///there.db")
+    assert load_settings().url == "sqlite:///there.db"
+    (tmp_path / "secrets" / "persona_port").write_text("eighty")
+    with pytest.raises(BadInput, match="secrets/persona_port: "):
+        load_settings()
+
+
 @pytest.mark.parametrize("nothing", ["", "none", "None"])
 def test_an_empty_variable_means_unset(nothing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATASETS", "DATABASE_URL", "THREADS"):

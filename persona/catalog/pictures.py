@@ -11,7 +11,8 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,6 +47,9 @@ class Pictures:
         content = encode(rgba, quick=quick)
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.path(sha256)
+        if path.exists():
+            with suppress(FileNotFoundError):
+                os.utime(path)  # somebody wants it: see older_than
         if not path.exists():
             write_whole(path, content)
         return sha256
@@ -71,6 +75,22 @@ class Pictures:
     def remove(self, sha256: str) -> None:
         """Erase the picture; one that is not there is no error."""
         self.path(sha256).unlink(missing_ok=True)
+
+    def older_than(self, time: float) -> Iterator[str]:
+        """The sha256s of pictures that nobody put since a time (seconds since 1970)."""
+        for path in self.root.glob("??/*.webp"):
+            with suppress(FileNotFoundError):
+                if _SHA256.fullmatch(path.stem) and path.stat().st_mtime < time:
+                    yield path.stem
+
+    def remove_older(self, sha256: str, time: float) -> bool:
+        """Erase the picture unless somebody put it since a time; returns whether it went."""
+        path = self.path(sha256)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time:
+                path.unlink()
+                return True
+        return False
 
     def __contains__(self, sha256: str) -> bool:
         return self.path(sha256).exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import bench, data, evaluate, exporting, keys, makeup, service, style, train
+from persona.cli import bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -27,6 +27,7 @@ for command in (
     *makeup.COMMANDS,
     *style.COMMANDS,
     *data.COMMANDS,
+    *privacy.COMMANDS,
     *train.COMMANDS,
     *evaluate.COMMANDS,
     *exporting.COMMANDS,

@@ -23,10 +23,11 @@ from persona.gan.invert import Inverter
 from persona.metrics import ANSWERS, EVENTS
 from persona.recommend.answerer import Answerer
 from persona.recommend.catalogue import Catalogue, load_table
+from persona.recommend.list_types import SimilarItems, SimilarUsers
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.person import identity
 from persona.recommend.restoration import Restorer
-from persona.recommend.similar import SimilarItems, SimilarUsers, check_may_be_compared, nearest_users, similar_items
+from persona.recommend.similar import check_may_be_compared, nearest_users, similar_items
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.styles import StyleModels, StyleStudio
 from persona.recommend.styles import open_models as open_style_models
@@ -222,15 +223,15 @@ class Recommender:
         """
         return walk(self.main.generator, self.main.first(start), self.main.first(end), frames)
 
-    def erase(self, user_id: str) -> None:
+    def erase(self, user_id: str, actor: str = "command", request_id: str | None = None) -> None:
         """Erase a user: profile, events, vectors, generations, counts, and pictures that nobody else's refer to.
 
-        Raises NotFound.
+        actor, request_id: for the audit log, who asked for it. Raises NotFound.
         """
         with self._refreshing:
             origins = self.store.generation_origins(user_id)
             with self._ledger.erasing(user_id):
-                pictures = self.store.delete_user(user_id)
+                pictures = self.store.delete_user(user_id, actor, request_id)
             self._show({arm.taste: arm.catalogue for arm in self.arms.values()})
         for arm in self.arms.values():
             arm.forget(origins)

@@ -10,8 +10,8 @@ from persona.recommend.types import Recommendation, RecommendationRequest
 from persona.recommend.variations import EXAMPLE, VariationRequest, Variations
 from persona.serve import strict
 from persona.serve.problems import InvalidRequest
-from persona.serve.service import service
-from persona.store.records import Event, Identifier, Preference, Profile, Purpose, Record, Traits
+from persona.serve.service import asking, service
+from persona.store.records import Event, EventsAnswer, Identifier, Preference, Profile, Purpose, Record, Traits
 
 MOST_EVENTS = 1000
 _EVENT = {
@@ -56,13 +56,6 @@ class EventBatch(Record):
     """Events to add, all or none."""
 
     events: tuple[Event, ...] = Field(min_length=1, max_length=MOST_EVENTS, description="in any order")
-
-
-class EventsAnswer(Record):
-    """What became of the events."""
-
-    added: int = Field(ge=0, description="new ones, stored")
-    duplicates: int = Field(ge=0, description="ones whose key was stored before, with the same content")
 
 
 @api.post("/recommendations")
@@ -134,9 +127,10 @@ def get_user(user_id: str, path: UserPath) -> Response:
 def delete_user(user_id: str, path: UserPath) -> Response:
     """Erase a user and everything about them
 
-    The profile, what they did, their vectors, and the pictures made for them that no one else was given.
+    The profile, what they did, their vectors, jobs and kept answers, and the pictures made for them that no one else
+    was given. The audit log keeps that it was done, not whom it was about.
     """
-    service().recommender.erase(user_id)
+    service().recommender.erase(user_id, *asking())
     return Response(status=204)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from apiflask import APIFlask
 
 from persona.recommend import Recommender
-from persona.serve import access, admission, docs, limits, logs, problems, security, traces
+from persona.serve import access, admission, docs, idempotency, limits, logs, problems, security, traces
 from persona.serve.api import api
+from persona.serve.export import export
 from persona.serve.gallery import gallery
 from persona.serve.health import health
+from persona.serve.jobs import jobs
 from persona.serve.lists import lists
 from persona.serve.makeup import makeup
 from persona.serve.makeup_page import page as makeup_page
@@ -17,6 +19,7 @@ from persona.serve.service import Service
 from persona.serve.style_page import page as style_page
 from persona.serve.styles import styles
 from persona.serve.uploads import UploadRequest
+from persona.serve.worker import Worker
 from persona.settings import Settings, load_settings
 
 
@@ -37,9 +40,14 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     limits.register(app, settings)
     problems.register(app)
     docs.register(app)
-    for blueprint in (api, lists, makeup, styles, pictures, health, gallery, makeup_page, style_page):
+    idempotency.register(app)
+    for blueprint in (api, lists, export, jobs, makeup, styles, pictures, health, gallery, makeup_page, style_page):
         app.register_blueprint(blueprint)
-    app.extensions["persona"] = Service(settings, recommender)
-    app.extensions["persona"].start()
+    service = app.extensions["persona"] = Service(settings, recommender)
+    service.start()
+    worker = app.extensions["persona.jobs"] = Worker(service)
+    worker.watch(app)
+    if recommender is None:  # whose program may not want a thread of ours: then the first job starts it
+        worker.start()
     admission.admit(app, settings)
     return app

@@ -10,9 +10,11 @@ from apiflask import APIFlask
 from flask import render_template
 
 from persona.recommend.provenance import FORMATS
+from persona.serve import idempotency
 from persona.serve.access import SCOPES, serves_openly
 from persona.serve.problems import MEDIA_TYPE, Problem
 from persona.serve.uploads import is_files
+from persona.store.idempotency import HEADER
 
 Json = dict[str, Any]
 MULTIPART = "multipart/form-data"
@@ -47,13 +49,21 @@ _PROBLEMS = {
     "401": "no API key, or one that is unknown, revoked or expired",
     "403": "the key has not the scope that this needs, or an end user named somebody else",
     "404": "there is none of that name",
-    "409": "the key or the name was used before, for something else; nothing was stored",
+    "409": "the key or the name was used before, for something else; or, with Retry-After, the same is being done",
     "413": "the body is larger than 1 MiB, or 16 MiB where photos are sent",
     "415": "the body is not labelled as what it has to be",
     "422": "a field is wrong; errors names each",
     "429": "more than one key may ask for, or than can be done now: try again after Retry-After seconds",
     "503": "not ready yet, or the database does not answer: try again after Retry-After seconds",
     "default": "any other problem",
+}
+_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": idempotency.PATTERN},
+    "description": "of the caller's choice, for a request that may be sent again: for a day it is done once, and "
+    "answered again with `Idempotent-Replayed: true`. 409 while it is being done, 422 with another request",
 }
 
 
@@ -76,13 +86,15 @@ def exact(spec: Json) -> Json:
     spec = _plain_names(spec)
     spec["components"]["schemas"].update(_problem_schemas())
     for path, methods in spec["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
             operation["operationId"] = operation["operationId"].split("_", 2)[2]
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
                 _encode_forms(operation["requestBody"]["content"], spec)
             for status in _problems_of(path, operation):
                 operation["responses"][status] = _problem(_PROBLEMS[status])
+            if idempotency.concerns(method.upper(), path):
+                operation["parameters"].append(_KEY)
             _offer_pictures(operation["responses"].get("200", {}).get("content", {}), spec)
     picture = spec["paths"]["/i/{sha256}.webp"]["get"]["responses"]
     picture["304"] = {"description": "the browser has it already"}
@@ -106,8 +118,9 @@ def secured(spec: Json, openly: bool) -> Json:
 
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
-    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "list_events",
+    order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "export_user", "list_events",
              "list_generations", "list_users", "similar_users", "list_items", "get_item", "similar_items",
+             "begin_job", "get_job", "cancel_job",
              "apply_makeup", "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
              "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "restore_picture", "list_styles",
              "learn_style", "retire_style", "picture", "livez", "readyz", "metrics"]  # fmt: skip
@@ -143,6 +156,7 @@ def example(operation: Json, address: str) -> str:
         ("look_id", "saved-1"),
         ("item_id", "demo-0007"),
         ("style_id", "style-mia"),
+        ("job_id", "j-5f0c...e1"),
     ):
         path = path.replace(f"{{{name}}}", value)
     start = f"curl -X {operation['method']} {address}{path}".replace("-X GET ", "")
@@ -240,10 +254,14 @@ def _problem_schemas() -> Json:
 
 def _problems_of(path: str, operation: Json) -> list[str]:
     statuses = ["400", "413", "415", "422"] if "requestBody" in operation else []
-    named = path in ("/v1/recommendations", "/v1/variations") or path.startswith(("/v1/makeup/", "/v1/style"))
+    named = path in ("/v1/recommendations", "/v1/variations", "/v1/jobs") or path.startswith(
+        ("/v1/makeup/", "/v1/style")
+    )
     statuses += ["404"] if operation["parameters"] or named else []
     statuses += ["422"] if any(one["in"] == "query" for one in operation["parameters"]) else []
-    statuses += ["409"] if path == "/v1/events" or operation["operationId"] == "learn_style" else []
+    keyed = "requestBody" in operation and idempotency.concerns("POST", path)
+    statuses += ["409"] if keyed or operation["operationId"] == "learn_style" else []
+    statuses += ["429"] if path == "/v1/jobs" else []
     statuses += ["503"] if path != "/livez" else []
     return [*sorted(statuses), "default"]
 

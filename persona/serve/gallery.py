@@ -21,7 +21,7 @@ from persona.recommend.types import Recommendation, RecommendationRequest
 from persona.serve import people, tastes
 from persona.serve.changes import Changes, Done, changes
 from persona.serve.security import check_form
-from persona.serve.service import service
+from persona.serve.service import asking, service
 from persona.store.records import CATEGORIES, FACETS, SEASONS, Event, Profile, Traits
 
 COUNT, GENERATE = 12, 4
@@ -152,7 +152,7 @@ def delete(user_id: str) -> Response:
     recommender = service().recommender
     if recommender.store.get_user(user_id).source != "app":
         raise BadInput("user_id", f"{user_id} is a demo profile: delete it through the API if you mean it")
-    recommender.erase(user_id)
+    recommender.erase(user_id, *asking())
     session["mine"] = [mine for mine in session.get("mine", []) if mine != user_id]
     flash(f"{people.name_of(user_id)} and everything about them was erased.")
     return redirect(url_for("gallery.home"))

@@ -7,13 +7,23 @@ from flask import Response
 from pydantic import Field
 
 from persona.errors import NotFound
-from persona.recommend.similar import ListedItem, SimilarItems, SimilarUsers, listed
+from persona.recommend.list_types import (
+    EventPage,
+    GenerationPage,
+    ItemPage,
+    ListedItem,
+    MadeGarment,
+    SimilarItems,
+    SimilarUsers,
+    UserPage,
+)
+from persona.recommend.similar import listed
 from persona.recommend.types import picture_url
 from persona.serve import strict
 from persona.serve.answers import as_json
 from persona.serve.api import UserPath
 from persona.serve.service import service
-from persona.store.records import Category, Event, Generation, Identifier, Profile, Record
+from persona.store.records import Category, Identifier, Record
 
 strict.register()
 lists = APIBlueprint("lists", __name__, url_prefix="/v1", tag="Lists")
@@ -44,42 +54,6 @@ class SimilarItemsQuery(SimilarQuery):
     """How many neighbours, and which."""
 
     category: Category | None = Field(default=None, description="only this one; left out: any")
-
-
-class ListPage(Record):
-    """A page of a list. Whatever is added meanwhile, what was there is met once."""
-
-    next: str | None = Field(description="the `cursor` of the next page; null at the end")
-
-
-class ItemPage(ListPage):
-    """Garments of the catalogue, those that are not recommended too, in the order of their ids."""
-
-    items: tuple[ListedItem, ...] = Field(description="of this page")
-
-
-class UserPage(ListPage):
-    """Users, in the order of their ids."""
-
-    users: tuple[Profile, ...] = Field(description="of this page")
-
-
-class EventPage(ListPage):
-    """What a user did, newest first."""
-
-    events: tuple[Event, ...] = Field(description="of this page")
-
-
-class MadeGarment(Generation):
-    """A picture that was made for a user."""
-
-    url: str = Field(description="where the picture is", examples=["/i/5f0c...e1.webp"])
-
-
-class GenerationPage(ListPage):
-    """What was made for a user, newest first."""
-
-    generations: tuple[MadeGarment, ...] = Field(description="of this page: label them as generated wherever shown")
 
 
 @lists.get("/items")

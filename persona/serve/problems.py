@@ -15,7 +15,18 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
-from persona.errors import BadInput, Busy, Conflict, NoRoom, NotFound, OutOfDate, PersonaError, TooLate, Unavailable
+from persona.errors import (
+    BadInput,
+    Busy,
+    Conflict,
+    NoRoom,
+    NotFound,
+    OutOfDate,
+    PersonaError,
+    TooLate,
+    Unavailable,
+    Underway,
+)
 from persona.recommend.makeup_types import FoundFace, SeveralFaces
 from persona.serve.uploads import takes_photos
 from persona.store.records import Record
@@ -112,7 +123,7 @@ def _explain(error: ErrorDetails) -> str:
 def _persona_error(error: PersonaError) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
-    if isinstance(error, Busy):
+    if isinstance(error, Busy | Underway):
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     if not isinstance(error, BadInput):
         return _answer(status, str(error), headers=headers)

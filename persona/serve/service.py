@@ -9,7 +9,7 @@ import threading
 import time
 
 import torch
-from flask import current_app
+from flask import current_app, g
 
 from persona.errors import PersonaError
 from persona.recommend import Recommender
@@ -80,6 +80,11 @@ class Service:
 def share_of_cores(settings: Settings) -> int:
     """CPU threads for one worker: workers that each take every core only fight."""
     return settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+
+
+def asking() -> tuple[str, str | None]:
+    """Who is asking, a key's id and never a person's, and in which request."""
+    return g.get("actor", "open"), g.get("request_id")
 
 
 def service() -> Service:

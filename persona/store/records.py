@@ -37,6 +37,7 @@ EventType = Literal["view", "like", "save", "cart", "purchase", "dislike", "hide
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 Purpose = Literal["personalisation", "training", "analytics", "photos"]
 Source = Literal["app", "demo", "simulated", "wardrobe"]
+JobState = Literal["queued", "running", "done", "failed"]
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -235,6 +236,13 @@ class Event(Record):
         return self
 
 
+class EventsAnswer(Record):
+    """What became of the events."""
+
+    added: int = Field(ge=0, description="new ones, stored")
+    duplicates: int = Field(ge=0, description="ones whose key was stored before, with the same content")
+
+
 class Reason(Record):
     """Why something was shown. weight: its share of the score, comparable within one result."""
 
@@ -268,3 +276,16 @@ class ModelVersion(Record):
     kind: Annotated[str, Field(min_length=1, max_length=32), NoNul]
     metrics: dict[str, JsonValue] = {}
     registered_at: AwareDatetime
+
+
+class Job(Record):
+    """Long work: how far it is."""
+
+    id: Identifier = Field(description="to ask for it by")
+    user_id: Identifier | None = Field(description="whom it is about; null for inline profiles")
+    state: JobState = Field(description="queued and running change into done or failed")
+    done: int = Field(ge=0, description="pictures made so far; an answer without pictures counts as one")
+    total: int = Field(ge=1, description="of so many")
+    error: str | None = Field(default=None, description="why it failed")
+    created_at: AwareDatetime = Field(description="when it was asked for")
+    updated_at: AwareDatetime = Field(description="when it last went on")

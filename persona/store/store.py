@@ -8,16 +8,22 @@ from persona.store import migrate
 from persona.store.audit import Audit
 from persona.store.engine import make_engine
 from persona.store.events import Events
+from persona.store.export import Export
 from persona.store.generations import Generations
+from persona.store.idempotency import Idempotency
 from persona.store.items import Items
+from persona.store.jobs import Jobs
 from persona.store.keys import Keys
 from persona.store.pages import Pages
+from persona.store.retention import Retention
 from persona.store.stamps import Stamps
 from persona.store.styles import Styles
 from persona.store.users import Users
 
 
-class Store(Users, Items, Events, Generations, Styles, Pages, Stamps, Keys, Audit):
+class Store(
+    Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit
+):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
     Threads may share one store; every call is a short session or one transaction of its own. Processes open their own.

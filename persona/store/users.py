@@ -11,11 +11,22 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from persona.errors import NotFound
+from persona.store.audit import add_audit
 from persona.store.bulk import append, existing, replace
 from persona.store.engine import Database, batches
 from persona.store.items import in_use
 from persona.store.records import Preference, Profile, Traits
-from persona.store.schema import ConditionRow, ConsentRow, EventRow, GenerationRow, ItemRow, PreferenceRow, UserRow
+from persona.store.schema import (
+    ConditionRow,
+    ConsentRow,
+    EventRow,
+    GenerationRow,
+    IdempotencyRow,
+    ItemRow,
+    JobRow,
+    PreferenceRow,
+    UserRow,
+)
 from persona.store.styles import forget_conditions
 
 TRAITS = tuple(Traits.model_fields)
@@ -81,9 +92,9 @@ class Users(Database):
         with self._reading() as session:
             return session.scalar(select(func.count()).select_from(UserRow)) or 0
 
-    def delete_user(self, user_id: str) -> list[str]:
+    def delete_user(self, user_id: str, actor: str = "command", request_id: str | None = None) -> list[str]:
         """Erase a user with everything of theirs: preferences, consents, events, vectors, generations, saved looks,
-        styles that are theirs.
+        styles that are theirs, jobs and kept answers. The audit log keeps who asked for it, and how much went.
 
         Returns the sha256s of their pictures that nothing else refers to, for the caller to remove.
         Raises NotFound.
@@ -96,12 +107,27 @@ class Users(Database):
             forget_conditions(session, list(session.scalars(select(ItemRow.id).where(*own))))
             items = delete(ItemRow.__table__).where(*own)
             pictures |= {picture for picture in session.scalars(items.returning(ItemRow.picture)) if picture}
+            counts = _counts(session, user_id)
+            session.execute(delete(IdempotencyRow.__table__).where(IdempotencyRow.user_id == user_id))
             # others who acted on these generations lose those events: what was made from them is made anew
             session.execute(delete(ConditionRow.__table__).where(ConditionRow.user_id.in_(touched)))
             gone = session.execute(delete(UserRow.__table__).where(UserRow.id == user_id).returning(UserRow.id))
             if gone.first() is None:
                 raise NotFound(f"user {user_id!r} is not stored, so there is nothing to erase")
+            add_audit(session, "user.erase", actor, request_id, **counts)
             return sorted(pictures - in_use(session, sorted(pictures)))
+
+
+def _counts(session: Session, user_id: str) -> dict[str, int]:
+    """How much there is of a user, for the audit log."""
+    owners = {
+        "events": EventRow.user_id,
+        "generations": GenerationRow.user_id,
+        "jobs": JobRow.user_id,
+        "answers": IdempotencyRow.user_id,
+    }
+    counts = {name: select(func.count()).where(owner == user_id) for name, owner in owners.items()}
+    return {name: session.scalar(query) or 0 for name, query in counts.items()}
 
 
 def _write(session: Session, profiles: Sequence[Profile], *, bulk: bool = False) -> set[str]:

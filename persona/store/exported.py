@@ -1,0 +1,126 @@
+"""What a user is handed of themselves: everything that is stored about them, as validated records."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from persona.store.records import EventType, Preference, Purpose, Reason, Record, Sha256, Source, Traits
+
+FORMAT = "persona-user-1"
+
+
+class ExportedConsent(Record):
+    """What the user allowed or refused."""
+
+    purpose: Purpose
+    granted: bool
+    changed_at: AwareDatetime = Field(description="since when the answer is this one")
+
+
+class ExportedEvent(Record):
+    """Something that the user did."""
+
+    key: str
+    item_id: str | None
+    generation_id: str | None
+    type: EventType
+    at: AwareDatetime
+    rec_id: str | None = Field(description="of the answer that it was seen in")
+
+
+class ExportedVector(Record):
+    """What a model made of the profile and the events."""
+
+    model: str
+    vector: tuple[float, ...] = Field(description="the condition vector")
+    watermark: int = Field(description="number of the last event that it knows of")
+    made_from: dict[str, JsonValue]
+    made_at: AwareDatetime
+
+
+class ExportedGeneration(Record):
+    """A picture that was made for the user."""
+
+    id: str
+    picture: Sha256
+    url: str = Field(description="where the picture is, on the server that gave this")
+    model: str
+    condition_digest: Sha256
+    seed: int
+    category: str
+    reasons: tuple[Reason, ...]
+    feature: tuple[float, ...] | None = Field(description="content vector read from the picture")
+    created_at: AwareDatetime
+
+
+class ExportedItem(Record):
+    """A saved look, or a style learnt of the user."""
+
+    id: str
+    domain: str
+    category: str
+    title: str
+    picture: Sha256 | None
+    url: str | None = Field(description="where its picture is")
+    licence: str
+    source: str
+    consent: bool
+    active: bool
+    look: dict[str, JsonValue] | None = Field(description="of a look: what is put where")
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class ExportedStyle(Record):
+    """What was agreed on a style of the user's, and what was learnt."""
+
+    item_id: str
+    model: str
+    given_at: AwareDatetime
+    until: AwareDatetime | None
+    learnt_at: AwareDatetime
+    retired_at: AwareDatetime | None
+    weights: tuple[float, ...]
+    vectors: tuple[tuple[float, ...], ...]
+
+
+class ExportedJob(Record):
+    """Long work about the user, and what came of it."""
+
+    id: str
+    state: str
+    done: int
+    total: int
+    request: dict[str, JsonValue]
+    result: dict[str, JsonValue] | None
+    error: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class ExportedAnswer(Record):
+    """An answer that is kept for a day, because its request carried an idempotency key."""
+
+    status: int | None = Field(description="null: it is being made")
+    body: JsonValue
+    created_at: AwareDatetime
+
+
+class UserExport(Record):
+    """Everything that is stored about a user."""
+
+    format: str = Field(description="of this document", examples=[FORMAT])
+    id: str
+    source: Source = Field(description="where the profile came from")
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    traits: Traits
+    preferences: tuple[Preference, ...]
+    consents: tuple[ExportedConsent, ...]
+    events: tuple[ExportedEvent, ...] = Field(description="oldest first")
+    vectors: tuple[ExportedVector, ...]
+    generations: tuple[ExportedGeneration, ...] = Field(description="oldest first")
+    items: tuple[ExportedItem, ...] = Field(description="saved looks, and styles")
+    styles: tuple[ExportedStyle, ...]
+    jobs: tuple[ExportedJob, ...]
+    answers: tuple[ExportedAnswer, ...]
