@@ -36,9 +36,9 @@ SCOPES: dict[str, Scope | Literal["public", "page"]] = {
     "api.get_user": "read",
     "api.delete_user": "admin",
     "export.export_user": "admin",
-    "jobs.begin_job": "write",
+    "jobs.begin_job": "read",
     "jobs.get_job": "read",
-    "jobs.cancel_job": "write",
+    "jobs.cancel_job": "read",
     "lists.list_items": "read",
     "lists.get_item": "read",
     "lists.similar_items": "read",
@@ -76,7 +76,8 @@ SCOPES: dict[str, Scope | Literal["public", "page"]] = {
 # What makes sense for one user, who then may ask it about themselves. Not among it: what names other users in answers
 # (the owners of styles), and what changes things for all.
 END_USER: frozenset[str] = frozenset({
-    "api.recommend", "api.vary", "api.add_events", "api.put_user", "api.get_user", "api.delete_user", "export.export_user",
+    "api.recommend", "api.vary", "api.add_events", "api.put_user", "api.get_user", "api.delete_user",
+    "export.export_user", "jobs.begin_job", "jobs.get_job", "jobs.cancel_job",
     "lists.list_items", "lists.get_item", "lists.similar_items", "lists.list_events", "lists.list_generations",
     "makeup.apply_makeup", "makeup.transfer_makeup", "makeup.advise_makeup", "makeup.analyze_face",
     "makeup.list_looks", "makeup.make_looks", "makeup.draw_chart", "makeup.save_look", "makeup.saved_looks",

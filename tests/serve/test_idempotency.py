@@ -50,17 +50,10 @@ def test_another_request_under_the_same_key_is_refused(client: FlaskClient) -> N
         assert answer.json["errors"][0]["pointer"] == "#/Idempotency-Key"
 
 
-def test_callers_do_not_meet(app: APIFlask) -> None:
-    from flask import g, request
-
-    app.before_request_funcs[None].insert(0, lambda: setattr(g, "actor", request.headers["X-Caller"]))
-    client = app.test_client()
-    answers = [
-        client.post("/v1/recommendations", json=ASKED | {"seed": n}, headers={HEADER: "once", "X-Caller": f"k-{n}"})
-        for n in range(2)
-    ]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert [answer.json["seed"] for answer in answers] == [0, 1]
+def test_callers_do_not_meet(keyed: Keyed) -> None:
+    for number, scope in enumerate(("read", "write")):
+        answer = keyed.client(scope).post("/v1/recommendations", json=ASKED | {"seed": number}, headers={HEADER: "once"})
+        assert (answer.status_code, answer.json["seed"]) == (200, number)
 
 
 def test_what_failed_is_not_kept(client: FlaskClient, recommender: Recommender) -> None:
