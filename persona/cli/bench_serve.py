@@ -20,10 +20,16 @@ import numpy as np
 import psutil
 
 from persona.cli.demo import free_port
+from persona.cli.load import Load, Loaded, ask
 from persona.errors import NotFound
+from persona.store import Store
 from persona.taste.demo import PERSONAS
 
 CLIENTS = 8  # connections that ask one request after another
+USERS = 1000  # simulated ones, beside the demo's
+SHARE = 0.7  # of the most that is answered, for the latency under a usual load
+ON_SCREEN = 12  # items that a distinct request excludes
+PATH = "/v1/recommendations"
 IN_FLIGHT = 40  # requests under way when the server is told to stop
 SECONDS_TO_ARRIVE = 0.3  # for requests that were sent to be taken on
 START_SECONDS = 120
@@ -34,27 +40,15 @@ Measured = tuple[dict[str, Any], dict[str, str]]
 
 
 def measure(seconds: int) -> Measured:
-    """Serve a temporary demo, rank for its users as fast as it answers, then stop it in the middle of requests."""
+    """Serve a temporary demo with many more users, rank for them as fast as it answers, then stop it in the middle of
+    requests."""
     with tempfile.TemporaryDirectory() as home, _server(home) as (process, port):
-        users = [persona.id for persona in PERSONAS]
-        for user in users:  # warm up; generation too, so that its memory counts
+        personas = [persona.id for persona in PERSONAS]
+        for user in personas:  # warm up; generation too, so that its memory counts
             _ask(port, _request(user, "both"))
-        latencies, failed = _load(port, users, seconds)
-        memory = sum(part.memory_info().rss for part in _family(process)) / 2**20
-        waiting, dropped = _stop_in_flight(process, port, users)
-    milliseconds = np.array(latencies) * 1000
-    p50, p99 = (float(np.percentile(milliseconds, q)) for q in (50, 99))
-    values = {
-        "rank_requests_per_s": len(latencies) / seconds,
-        "p99_over_p50": p99 / p50,
-        "sigterm_dropped": dropped,
-        "sigterm_in_flight": waiting,
-        "rss_mb": memory,
-        "rank_p50_ms": p50,
-        "rank_p99_ms": p99,
-        "failed": failed,
-        "clients": CLIENTS,
-    }
+        values = _ranking(port, home, seconds)
+        values["rss_mb"] = sum(part.memory_info().rss for part in _family(process)) / 2**20
+        values["sigterm_in_flight"], values["sigterm_dropped"] = _stop_in_flight(process, port, personas)
     return values, dict.fromkeys(("share_of_raw_generator", "overload_goodput_share", "reject_p99_ms"), _LATER)
 
 
@@ -65,9 +59,10 @@ def _server(home: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
     environment = {**os.environ, **unset, "PERSONA_HOME": home, "PERSONA_HOST": HOST, "PERSONA_PORT": str(port)}
     command = [sys.executable, "-m", "persona.cli"]
-    prepared = subprocess.run([*command, "demo", "--no-serve"], env=environment, capture_output=True)
-    if prepared.returncode:
-        raise NotFound(f"the demo cannot be set up for the measurement: {prepared.stderr.decode().strip()[-500:]}")
+    for step in (["demo", "--no-serve"], ["simulate", "--users", str(USERS), "--seed", "0"]):
+        prepared = subprocess.run([*command, *step], env=environment, capture_output=True)
+        if prepared.returncode:
+            raise NotFound(f"the demo cannot be set up for the measurement: {prepared.stderr.decode().strip()[-500:]}")
     process = subprocess.Popen(
         [*command, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -104,19 +99,19 @@ def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def _request(user: str, mode: str, seed: int | None = None) -> bytes:
+def _request(user: str, mode: str, **more: Any) -> bytes:
     outfit = mode == "both"
-    asked = {"user_id": user, "mode": mode, "generate": 1, "outfit": outfit, "explain": False, "seed": seed}
-    return json.dumps(asked).encode()
+    return json.dumps(
+        {"user_id": user, "mode": mode, "generate": 1, "outfit": outfit, "explain": False, **more}
+    ).encode()
 
 
-def _ask(port: int, body: bytes, connection: http.client.HTTPConnection | None = None) -> bool:
+def _ask(port: int, body: bytes) -> bool:
     """Whether a recommendation came back whole."""
-    own = connection or http.client.HTTPConnection(HOST, port, timeout=60)
-    own.request("POST", "/v1/recommendations", body, {"Content-Type": "application/json"})
+    own = http.client.HTTPConnection(HOST, port, timeout=60)
+    own.request("POST", PATH, body, {"Content-Type": "application/json"})
     whole = _whole(own)
-    if connection is None:
-        own.close()
+    own.close()
     return whole
 
 
@@ -126,25 +121,47 @@ def _whole(connection: http.client.HTTPConnection) -> bool:
     return answer.status == 200 and answer.read().endswith(b"}")
 
 
-def _load(port: int, users: list[str], seconds: int) -> tuple[list[float], int]:
-    """Latencies in seconds of the answered ranking requests, and how many failed."""
-    until = time.perf_counter() + seconds
+def _ranking(port: int, home: str, seconds: int) -> dict[str, Any]:
+    """Ranking requests in random order of the users, from a second process: what apps send, and harder ones.
 
-    def client(number: int) -> tuple[list[float], int]:
-        connection = http.client.HTTPConnection(HOST, port, timeout=60)
-        latencies, failed, turn = [], 0, number
-        while (began := time.perf_counter()) < until:
-            turn += 1
-            if _ask(port, _request(users[turn % len(users)], "retrieve"), connection):
-                latencies.append(time.perf_counter() - began)
-            else:
-                failed += 1
-        connection.close()
-        return latencies, failed
+    first: everybody's first request, of whom nothing is in memory. distinct: with a seed of its own and other items
+    excluded each, so that no answer was given before. The latencies are those at 70 % of the most that is answered.
+    """
+    with Store.open(f"sqlite:///{home}/persona.db") as store:
+        users, items = store.user_ids(), [item.id for item in store.items()]
+    rng = np.random.default_rng(0)
+    shuffled = [users[number] for number in rng.permutation(len(users))]
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        results = list(pool.map(client, range(CLIENTS)))
-    return [value for latencies, _ in results for value in latencies], sum(failed for _, failed in results)
+    def loaded(bodies: list[bytes], seconds: float | None = seconds, rate: float | None = None) -> Loaded:
+        load = Load(port, PATH, [body.decode() for body in bodies], CLIENTS, seconds, rate)
+        done = ask(load)
+        failed.append(done.failed)
+        return done
+
+    failed: list[int] = []
+    first = loaded([_request(user, "retrieve") for user in users], None)
+    plain = [_request(user, "retrieve") for user in shuffled]
+    explained = [_request(user, "retrieve", explain=True) for user in shuffled]
+    distinct = [
+        _request(user, "retrieve", seed=turn, explain=True, exclude=rng.choice(items, ON_SCREEN).tolist())
+        for turn, user in enumerate(shuffled * 20)
+    ]
+    loaded(explained, None)  # once each, as the plain ones were
+    most, with_reasons, never_asked = (loaded(bodies) for bodies in (plain, explained, distinct))
+    usual = loaded(plain, rate=SHARE * most.per_second)
+    p50, p99 = np.percentile(np.array(usual.latencies) * 1000, (50, 99)).tolist()
+    return {
+        "rank_requests_per_s": most.per_second,
+        "rank_explained_per_s": with_reasons.per_second,
+        "rank_distinct_per_s": never_asked.per_second,
+        "rank_first_per_s": first.per_second,
+        "p99_over_p50": p99 / p50,
+        "rank_p50_ms": p50,
+        "rank_p99_ms": p99,
+        "failed": sum(failed),
+        "clients": CLIENTS,
+        "users": len(users),
+    }
 
 
 def _stop_in_flight(process: subprocess.Popen[bytes], port: int, users: list[str]) -> tuple[int, int]:
@@ -154,7 +171,7 @@ def _stop_in_flight(process: subprocess.Popen[bytes], port: int, users: list[str
     def client(number: int) -> bool:
         connection = http.client.HTTPConnection(HOST, port, timeout=60)
         body = _request(users[number % len(users)], "generate", seed=1_000_000 + number)
-        connection.request("POST", "/v1/recommendations", body, {"Content-Type": "application/json"})
+        connection.request("POST", PATH, body, {"Content-Type": "application/json"})
         sent.wait(60)
         try:
             return _whole(connection)
