@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from persona.cli.load import Answer, Load, put_on
+from persona.cli.bench_server import PATH, serving
+from persona.cli.load import Answer, Load, ask, rate
 from persona.settings import Arm, Settings, load_settings
 from persona.taste.demo import PERSONAS
 
@@ -20,24 +21,19 @@ THREADS = 1  # of the models: the other core is for everything else
 DEADLINE = 5.0  # seconds, which each request of an overload asks for
 SLOW = 2.0  # times the usual p99: an answer slower than that shows that the server has not recovered
 SIZES = (1, 4, 8, 16, 32)  # pictures drawn at once by the generator alone
-HEADERS = (("X-Request-Timeout", str(DEADLINE)),)
-
-Measured = tuple[dict[str, Any], dict[str, str]]
+HEADERS = (f"X-Request-Timeout: {DEADLINE:g}",)
 
 
-def measure(seconds: int) -> Measured:
+def measure(seconds: int) -> dict[str, Any]:
     """The generator alone, then a server with the same threads for its models: usual load, ten times that, usual."""
-    from persona.cli.bench_serve import HOST, serving
-
     raw = generator_alone(max(2.0, seconds / len(SIZES)))
     with tempfile.TemporaryDirectory() as home, serving(home, threads=THREADS) as (_, port):
-        load = Load(HOST, port, "/v1/recommendations", _bodies(), CLIENTS, seconds)
-        put_on(replace(load, seconds=2.0))  # warm up
-        usual = put_on(replace(load, first_seed=1_000_000))
-        more = replace(load, clients=OVERLOAD * CLIENTS, first_seed=2_000_000, headers=HEADERS)
-        over = put_on(more)
-        after = put_on(replace(load, first_seed=3_000_000, seconds=max(3.0, seconds / 2)))
-    return figures(usual, over, after, raw), {}
+        load = Load(port, PATH, _bodies(), CLIENTS, seconds)
+        ask(replace(load, seconds=2.0))  # warm up
+        usual = ask(replace(load, first_seed=1_000_000))
+        over = ask(replace(load, connections=OVERLOAD * CLIENTS, first_seed=2_000_000, headers=HEADERS))
+        after = ask(replace(load, first_seed=3_000_000, seconds=max(3.0, seconds / 2)))
+    return figures(usual, over, after, raw)
 
 
 def generator_alone(seconds: float) -> float:
@@ -87,16 +83,10 @@ def figures(usual: list[Answer], over: list[Answer], after: list[Answer], raw: f
     }
 
 
-def rate(answers: list[Answer]) -> float:
-    """Good answers a second."""
-    good = [answer for answer in answers if answer.status == 200]
-    return len(good) / max(answer.began + answer.seconds for answer in good) if good else 0.0
-
-
 def recovery(usual: list[Answer], after: list[Answer]) -> float:
     """Seconds after an overload until answers are good, and as fast as usual, for good."""
     bound = SLOW * _p99_ms([answer.seconds for answer in usual]) / 1000
-    bad = [answer.began + answer.seconds for answer in after if answer.status != 200 or answer.seconds > bound]
+    bad = [answer.due + answer.seconds for answer in after if answer.status != 200 or answer.seconds > bound]
     return max(bad, default=0.0)
 
 

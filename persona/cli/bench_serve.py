@@ -4,121 +4,59 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import psutil
 
 from persona.cli import bench_overload
-from persona.cli.demo import free_port
-from persona.errors import NotFound
+from persona.cli.bench_server import HOST, PATH, family, serving
+from persona.cli.load import Answer, Load, ask, good
+from persona.cli.load import rate as per_second
+from persona.store import Store
 from persona.taste.demo import PERSONAS
 
 CLIENTS = 8  # connections that ask one request after another
+USERS = 1000  # simulated ones, beside the demo's
+SHARE = 0.7  # of the most that is answered, for the latency under a usual load
+ON_SCREEN = 12  # items that a distinct request excludes
 IN_FLIGHT = 40  # requests under way when the server is told to stop
 SECONDS_TO_ARRIVE = 0.3  # for requests that were sent to be taken on
-START_SECONDS = 120
-HOST = "127.0.0.1"
 
 Measured = tuple[dict[str, Any], dict[str, str]]
 
 
 def measure(seconds: int) -> Measured:
-    """Serve a temporary demo, rank for its users as fast as it answers, then stop it in the middle of requests."""
-    with tempfile.TemporaryDirectory() as home, serving(home) as (process, port):
-        users = [persona.id for persona in PERSONAS]
-        for user in users:  # warm up; generation too, so that its memory counts
+    """Serve a temporary demo with many more users, rank for them as fast as it answers, then stop it in the middle of
+    requests."""
+    with tempfile.TemporaryDirectory() as home, serving(home, users=USERS) as (process, port):
+        personas = [persona.id for persona in PERSONAS]
+        for user in personas:  # warm up; generation too, so that its memory counts
             _ask(port, _request(user, "both"))
-        latencies, failed = _load(port, users, seconds)
-        memory = sum(part.memory_info().rss for part in _family(process)) / 2**20
-        waiting, dropped = _stop_in_flight(process, port, users)
-    milliseconds = np.array(latencies) * 1000
-    p50, p99 = (float(np.percentile(milliseconds, q)) for q in (50, 99))
-    values = {
-        "rank_requests_per_s": len(latencies) / seconds,
-        "p99_over_p50": p99 / p50,
-        "sigterm_dropped": dropped,
-        "sigterm_in_flight": waiting,
-        "rss_mb": memory,
-        "rank_p50_ms": p50,
-        "rank_p99_ms": p99,
-        "failed": failed,
-        "clients": CLIENTS,
-    }
-    more, why = bench_overload.measure(seconds)
-    return values | more, why
+        values = _ranking(port, home, seconds)
+        values["rss_mb"] = sum(part.memory_info().rss for part in family(process)) / 2**20
+        values["sigterm_in_flight"], values["sigterm_dropped"] = _stop_in_flight(process, port, personas)
+    return values | bench_overload.measure(seconds), {}
 
 
-@contextmanager
-def serving(home: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A server with the demo in this home; ended with the block, if it has not been before."""
-    port = free_port(HOST, 0)
-    unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
-    environment = {**os.environ, **unset, "PERSONA_HOME": home, "PERSONA_HOST": HOST, "PERSONA_PORT": str(port)}
-    environment |= {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "persona.cli"]
-    prepared = subprocess.run([*command, "demo", "--no-serve"], env=environment, capture_output=True)
-    if prepared.returncode:
-        raise NotFound(f"the demo cannot be set up for the measurement: {prepared.stderr.decode().strip()[-500:]}")
-    process = subprocess.Popen(
-        [*command, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait(process, port)
-        yield process, port
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            for part in _family(process):
-                part.kill()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        connection = http.client.HTTPConnection(HOST, port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.2)
-    raise NotFound(f"the server was not ready within {START_SECONDS} s; see what `persona serve` says")
-
-
-def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    parent = psutil.Process(process.pid)
-    return [parent, *parent.children(recursive=True)]
-
-
-def _request(user: str, mode: str, seed: int | None = None) -> bytes:
+def _request(user: str, mode: str, **more: Any) -> bytes:
     outfit = mode == "both"
-    asked = {"user_id": user, "mode": mode, "generate": 1, "outfit": outfit, "explain": False, "seed": seed}
-    return json.dumps(asked).encode()
+    return json.dumps(
+        {"user_id": user, "mode": mode, "generate": 1, "outfit": outfit, "explain": False, **more}
+    ).encode()
 
 
-def _ask(port: int, body: bytes, connection: http.client.HTTPConnection | None = None) -> bool:
+def _ask(port: int, body: bytes) -> bool:
     """Whether a recommendation came back whole."""
-    own = connection or http.client.HTTPConnection(HOST, port, timeout=60)
-    own.request("POST", "/v1/recommendations", body, {"Content-Type": "application/json"})
+    own = http.client.HTTPConnection(HOST, port, timeout=60)
+    own.request("POST", PATH, body, {"Content-Type": "application/json"})
     whole = _whole(own)
-    if connection is None:
-        own.close()
+    own.close()
     return whole
 
 
@@ -128,25 +66,46 @@ def _whole(connection: http.client.HTTPConnection) -> bool:
     return answer.status == 200 and answer.read().endswith(b"}")
 
 
-def _load(port: int, users: list[str], seconds: int) -> tuple[list[float], int]:
-    """Latencies in seconds of the answered ranking requests, and how many failed."""
-    until = time.perf_counter() + seconds
+def _ranking(port: int, home: str, seconds: int) -> dict[str, Any]:
+    """Ranking requests in random order of the users, from a second process: what apps send, and harder ones.
 
-    def client(number: int) -> tuple[list[float], int]:
-        connection = http.client.HTTPConnection(HOST, port, timeout=60)
-        latencies, failed, turn = [], 0, number
-        while (began := time.perf_counter()) < until:
-            turn += 1
-            if _ask(port, _request(users[turn % len(users)], "retrieve"), connection):
-                latencies.append(time.perf_counter() - began)
-            else:
-                failed += 1
-        connection.close()
-        return latencies, failed
+    first: everybody's first request, of whom nothing is in memory. distinct: with a seed of its own and other items
+    excluded each, so that no answer was given before. The latencies are those at 70 % of the most that is answered.
+    """
+    with Store.open(f"sqlite:///{home}/persona.db") as store:
+        users, items = store.user_ids(), [item.id for item in store.items()]
+    rng = np.random.default_rng(0)
+    shuffled = [users[number] for number in rng.permutation(len(users))]
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        results = list(pool.map(client, range(CLIENTS)))
-    return [value for latencies, _ in results for value in latencies], sum(failed for _, failed in results)
+    def loaded(bodies: list[bytes], seconds: float | None = seconds, rate: float | None = None) -> list[Answer]:
+        answers = ask(Load(port, PATH, [body.decode() for body in bodies], CLIENTS, seconds, rate))
+        failed.append(len(answers) - len(good(answers)))
+        return answers
+
+    failed: list[int] = []
+    first = loaded([_request(user, "retrieve") for user in users], None)
+    plain = [_request(user, "retrieve") for user in shuffled]
+    explained = [_request(user, "retrieve", explain=True) for user in shuffled]
+    distinct = [
+        _request(user, "retrieve", seed=turn, explain=True, exclude=rng.choice(items, ON_SCREEN).tolist())
+        for turn, user in enumerate(shuffled * 20)
+    ]
+    loaded(explained, None)  # once each, as the plain ones were
+    most, with_reasons, never_asked = (loaded(bodies) for bodies in (plain, explained, distinct))
+    usual = loaded(plain, rate=SHARE * per_second(most))
+    p50, p99 = np.percentile(np.array(good(usual)) * 1000, (50, 99)).tolist()
+    return {
+        "rank_requests_per_s": per_second(most),
+        "rank_explained_per_s": per_second(with_reasons),
+        "rank_distinct_per_s": per_second(never_asked),
+        "rank_first_per_s": per_second(first),
+        "p99_over_p50": p99 / p50,
+        "rank_p50_ms": p50,
+        "rank_p99_ms": p99,
+        "failed": sum(failed),
+        "clients": CLIENTS,
+        "users": len(users),
+    }
 
 
 def _stop_in_flight(process: subprocess.Popen[bytes], port: int, users: list[str]) -> tuple[int, int]:
@@ -156,7 +115,7 @@ def _stop_in_flight(process: subprocess.Popen[bytes], port: int, users: list[str
     def client(number: int) -> bool:
         connection = http.client.HTTPConnection(HOST, port, timeout=60)
         body = _request(users[number % len(users)], "generate", seed=1_000_000 + number)
-        connection.request("POST", "/v1/recommendations", body, {"Content-Type": "application/json"})
+        connection.request("POST", PATH, body, {"Content-Type": "application/json"})
         sent.wait(60)
         try:
             return _whole(connection)

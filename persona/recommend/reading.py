@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from persona.caller import within
+from persona.errors import NoRoom, Unavailable
 from persona.recommend.beside import Beside
 from persona.recommend.catalogue import Catalogue, Mask
 from persona.recommend.person import Person
@@ -20,6 +23,8 @@ from persona.taste.model import TasteModel
 from persona.taste.rank import score
 from persona.taste.reasons import Causes, causes_of
 from persona.taste.table import Floats
+
+SECONDS_TO_KEEP = 0.2  # that storing a vector may hold an answer up, while others write
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ def _vector(
     if stored is not None and stored.watermark == person.watermark and stored.made_from == made_from:
         return np.asarray(stored.vector, np.float32)
     vector = taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
-    store.put_condition(person.user_id, taste.version, person.watermark, vector, made_from)
+    with suppress(Unavailable, NoRoom), within(SECONDS_TO_KEEP):  # the answer needs only the vector
+        store.put_condition(person.user_id, taste.version, person.watermark, vector, made_from)
     return vector
 
 

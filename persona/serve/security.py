@@ -8,7 +8,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from flask import Flask, Response, abort, request, session
+from flask import Flask, Request, Response, abort, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 KEY_FILE = "session.key"
 MAX_BODY = 1024 * 1024  # bytes
@@ -33,8 +34,18 @@ def protect(app: Flask, home: Path) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
     )
+    app.session_interface = _Sessions()
     app.after_request(_set_headers)
     app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Reads a session only from a request that brings one: those of programs do not, and a signer is costly to make."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if "Cookie" not in request.headers:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def secret_key(home: Path) -> bytes:

@@ -11,11 +11,13 @@ import time
 import torch
 from flask import current_app, g
 
+from persona.caller import within
 from persona.errors import PersonaError
 from persona.recommend import Recommender
 from persona.serve.problems import NotReady
 from persona.settings import Settings
 
+SECONDS_TO_CHECK = 2.0  # that the database may take to say that it is there
 RETRY = 5.0  # seconds between attempts to open what could not be opened
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Service:
         if not recommender.healthy:
             raise NotReady("Not ready: a model hangs.")
         try:
-            recommender.store.user_ids(limit=1)
+            with within(SECONDS_TO_CHECK):
+                recommender.store.user_ids(limit=1)
         except Exception as error:
             log.warning("the database does not answer: %s", error)
             raise NotReady("Not ready: the database does not answer.") from error

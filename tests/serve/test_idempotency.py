@@ -16,6 +16,8 @@ from persona.store import Store
 from persona.store.idempotency import HEADER
 from persona.store.schema import IdempotencyRow, JobRow
 
+from .conftest import Keyed
+
 ASKED: dict[str, Any] = {"user_id": "demo-ana", "generate": 1, "outfit": False}
 
 
@@ -52,7 +54,9 @@ def test_another_request_under_the_same_key_is_refused(client: FlaskClient) -> N
 
 def test_callers_do_not_meet(keyed: Keyed) -> None:
     for number, scope in enumerate(("read", "write")):
-        answer = keyed.client(scope).post("/v1/recommendations", json=ASKED | {"seed": number}, headers={HEADER: "once"})
+        answer = keyed.client(scope).post(
+            "/v1/recommendations", json=ASKED | {"seed": number}, headers={HEADER: "once"}
+        )
         assert (answer.status_code, answer.json["seed"]) == (200, number)
 
 

@@ -20,7 +20,7 @@ from persona.serve import worker
 from persona.serve.service import Service
 from persona.serve.worker import Worker
 from persona.store.jobs import MOST
-from tests.serve.conftest import serving
+from tests.serve.conftest import Keyed, serving
 
 LONG: dict[str, Any] = {"user_id": "demo-ana", "generate": 20, "count": 3, "explain": False}
 
