@@ -14,6 +14,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from persona.errors import Busy, TooLate
@@ -46,10 +47,59 @@ _NOBODY = Caller()
 CALLER: ContextVar[Caller] = ContextVar("persona_caller", default=_NOBODY)
 
 
+class Turns:
+    """So many threads compute at once; the others wait for their turn, or for what is computed elsewhere.
+
+    More threads in Python at once are only slower, as they fight for its lock, and keep everybody else from it: one
+    that has but to say no among them. Who waits for another thread gives its turn away meanwhile (`resting`).
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(at_once):
+            self._free.put(None)
+
+    def take(self) -> bool:
+        """Wait for a turn; False where the caller's deadline comes first."""
+        try:
+            self._free.get(timeout=CALLER.get().left)
+        except Empty:
+            return False
+        return True
+
+    def give(self) -> None:
+        """Let somebody else have the turn."""
+        self._free.put(None)
+
+    def take_again(self) -> None:
+        """Wait for a turn, without a deadline: who had one has something to bring to its end."""
+        self._free.get()
+
+
+TURNS: ContextVar[Turns | None] = ContextVar("persona_turns", default=None)
+
+
+@contextmanager
+def resting() -> Iterator[None]:
+    """For the time of the block the turn, where this thread has one, is another's."""
+    turns = TURNS.get()
+    if turns is None:
+        yield
+        return
+    turns.give()
+    try:
+        yield
+    finally:
+        turns.take_again()
+
+
 def wait_for(future: Future[V]) -> V:
     """The result of a future. Raises TooLate past the caller's deadline, and what the future holds."""
+    if future.done():
+        return future.result()
     try:
-        return future.result(CALLER.get().left)
+        with resting():
+            return future.result(CALLER.get().left)
     except FutureTimeout:
         if future.done():  # at the last moment, or the work itself ran into a timeout of its own
             return future.result()
@@ -209,11 +259,13 @@ class Places:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """A place, for the time of the block. Raises Busy and TooLate as `Batcher.results`."""
+        """A place, for the time of the block, in which its turn is another's: what takes a place has room of its own.
+        Raises Busy and TooLate as `Batcher.results`."""
         self._enter()
         began = time.monotonic()
         try:
-            yield
+            with resting():
+                yield
         finally:
             with self._lock:
                 self._line.done(1, time.monotonic() - began)
