@@ -18,6 +18,7 @@ from persona.caller import CALLER
 from persona.errors import Busy, TooLate
 from persona.metrics import BATCH, QUEUE, REJECTED, WAITED
 from persona.queueing import Job, Line
+from persona.turns import resting
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,8 +31,11 @@ log = logging.getLogger(__name__)
 
 def wait_for(future: Future[V]) -> V:
     """The result of a future. Raises TooLate past the caller's deadline, and what the future holds."""
+    if future.done():
+        return future.result()
     try:
-        return future.result(CALLER.get().left)
+        with resting():
+            return future.result(CALLER.get().left)
     except FutureTimeout:
         if future.done():  # at the last moment, or the work itself ran into a timeout of its own
             return future.result()
@@ -191,11 +195,13 @@ class Places:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """A place, for the time of the block. Raises Busy and TooLate as `Batcher.results`."""
+        """A place, for the time of the block, in which its turn is another's: what takes a place has room of its own.
+        Raises Busy and TooLate as `Batcher.results`."""
         self._enter()
         began = time.monotonic()
         try:
-            yield
+            with resting():
+                yield
         finally:
             with self._lock:
                 self._line.done(1, time.monotonic() - began)

@@ -15,20 +15,20 @@ from flask import g, request
 from persona.caller import CALLER, Caller
 from persona.errors import TooLate
 from persona.metrics import REJECTED
+from persona.serve.problems import MEDIA_TYPE, Problem
 from persona.settings import Settings
+from persona.turns import TURNS, Turns
 
 ALWAYS = ("/livez", "/readyz", "/metrics")  # answered however much is going on
-RETRY_AFTER = "1"  # seconds, for who is not let in
-_BODY = (
-    b'{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"As much is going on here as can be: '
-    b'send the request again after the seconds in Retry-After, and fewer at once.","code":"","errors":[],"faces":[]}'
-)
-_HEADERS = [
-    ("Content-Type", "application/problem+json"),
-    ("Content-Length", str(len(_BODY))),
-    ("Retry-After", RETRY_AFTER),
-    ("Cache-Control", "no-store"),
-]
+RUNNING = 4  # requests that compute at once; others wait for a model, or for their turn
+_WHY = {
+    429: ("Too Many Requests", "As much is going on here as can be: send the request again after the seconds in "
+          "Retry-After, and fewer at once."),
+    504: ("Gateway Timeout", "The time allowed for this request is over: allow more, or send it when less is going "
+          "on."),
+}  # fmt: skip
+_BODIES = {status: Problem(title=title, status=status, detail=why).model_dump_json().encode()
+           for status, (title, why) in _WHY.items()}  # fmt: skip
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?=$|[,;\s])", re.IGNORECASE)
 
 Environ = dict[str, Any]
@@ -50,6 +50,7 @@ class Admission:
 
     def __init__(self, app: Application, at_once: int, most_seconds: float) -> None:
         self._app, self._at_once, self._most_seconds = app, at_once, most_seconds
+        self._turns = Turns(RUNNING)
         self._inside, self._lock = 0, threading.Lock()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -57,18 +58,37 @@ class Admission:
         if environ["PATH_INFO"] in ALWAYS:
             return self._app(environ, start_response)
         if not self._enter():
-            REJECTED.labels("in_flight").inc()
-            start_response("429 Too Many Requests", _HEADERS)
-            return [_BODY]
+            return _refused(start_response, 429, "in_flight")
         seconds = min(self._most_seconds, _allowed(environ))
-        set_before = CALLER.set(Caller(environ.get("REMOTE_ADDR", ""), time.monotonic() + seconds))
+        caller = CALLER.set(Caller(environ.get("REMOTE_ADDR", ""), time.monotonic() + seconds))
+        turns = TURNS.set(self._turns)
+        streams = True
+
+        def noting(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            nonlocal streams
+            streams = all(name.lower() != "content-length" for name, _ in headers)
+            return start_response(status, headers, *more)
+
         try:
-            return _Inside(self._app(environ, start_response), self._leave)
+            answer = self._in_turn(environ, noting)
         except BaseException:
             self._leave()
             raise
         finally:
-            CALLER.reset(set_before)
+            TURNS.reset(turns)
+            CALLER.reset(caller)
+        if streams:
+            return _Inside(answer, self._leave)
+        self._leave()  # the work is done; sending it is the server's
+        return answer
+
+    def _in_turn(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not self._turns.take():
+            return _refused(start_response, 504, "deadline")
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._turns.give()
 
     def _enter(self) -> bool:
         with self._lock:
@@ -82,8 +102,17 @@ class Admission:
             self._inside -= 1
 
 
+def _refused(start_response: Callable[..., Any], status: int, why: str) -> Iterable[bytes]:
+    """An answer that was written before: nothing is done for it."""
+    REJECTED.labels(why).inc()
+    body = _BODIES[status]
+    headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+    start_response(f"{status} {_WHY[status][0]}", [*headers, ("Retry-After", "1")] if status == 429 else headers)
+    return [body]
+
+
 class _Inside:
-    """An answer on its way: its request is inside until the answer is sent, closed, or dropped without either."""
+    """An answer that is made while it is sent: its request is inside until that is done, closed or dropped."""
 
     __slots__ = ("_answer", "_leave", "_parts")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # only workers load the models' libraries
 SPARE_THREADS = 16  # of a worker, to say no with, and that it is alive, while all others are at work
 CONNECTIONS = 8192  # that a worker holds open; more wait in the socket's queue
 SECONDS_FOR_HEADERS = 10  # within which a client has to send them; idle connections are closed after as long
-SWITCH_SECONDS = 0.001  # between threads: who only has to say no waits for one turn of each that works
+SWITCH_SECONDS = 0.0005  # between threads: who only has to say no waits for one turn of each that works
 SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is killed
 
 

@@ -75,10 +75,12 @@ def interest_modes(
     how: what else `taste_modes` takes. Raises as it does.
     """
     turns = interests.turns(count)
-    drawn = [
-        iter(taste_modes(vector, table, vectors, count=turns.count(number), seed=seed + number, **how))
-        for number, vector in enumerate(interests.vectors)
-    ]
+    drawn = {
+        number: iter(
+            taste_modes(interests.vectors[number], table, vectors, count=turns.count(number), seed=seed + number, **how)
+        )
+        for number in dict.fromkeys(turns)
+    }
     return [next(drawn[number]) for number in turns]
 
 
