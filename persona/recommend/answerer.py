@@ -15,6 +15,7 @@ from persona.gan.invert import Inverter
 from persona.gan.model import Code
 from persona.recommend.beside import Beside, BesideReader, unlisted
 from persona.recommend.catalogue import Catalogue
+from persona.recommend.drawing import Drawer
 from persona.recommend.dressing import Dresser
 from persona.recommend.garments import Atelier, Garment, Wish
 from persona.recommend.person import Person, check_known, inline_person, person_of, stored_person
@@ -53,21 +54,23 @@ class Answerer:
         arm: str,
         store: Store,
         pictures: Pictures,
-        visual: VisualNetwork,
         taste: TasteModel,
-        generator: GarmentModel,
+        drawer: Drawer,
+        *,
         inverter: Inverter | None,
+        readings: Remembered,
         settings: Settings | None,
         renew: Callable[[], None],
     ) -> None:
-        """Raises OutOfDate if the models do not fit together."""
+        """drawer, readings: other arms may use them too. Raises OutOfDate if the models do not fit together."""
+        generator, visual = drawer.generator, drawer.visual
         _check_one_space(visual, taste, generator)
         self.arm, self.taste, self.generator = arm, taste, generator
         self._store, self._renew = store, renew
-        self.atelier = Atelier(generator, visual, taste, pictures, store, settings)
+        self.atelier = Atelier(drawer, taste, pictures, store, settings)
         self.tailor = Tailor(self.atelier, visual, inverter, store)
         self._dresser = Dresser(self.atelier, pictures, store)
-        self._beside, self._readings = BesideReader(store, visual.version), Remembered()
+        self._beside, self._readings = BesideReader(store, visual.version), readings
 
     def answer(self, request: RecommendationRequest) -> Recommendation:
         """Answer a request; see `Recommender.recommend`."""

@@ -33,7 +33,7 @@ class Drawer:
     def __init__(self, generator: GarmentModel, visual: VisualNetwork, settings: Settings | None = None) -> None:
         """settings: its batch_most, batch_wait_ms and queue_most count; None for their defaults."""
         chosen = settings or Settings.model_construct()
-        self._generator, self._visual, self._largest = generator, visual, chosen.batch_most
+        self.generator, self.visual, self._largest = generator, visual, chosen.batch_most
         line = {"batch": self._largest, "wait": chosen.batch_wait_ms / 1000, "most": chosen.queue_most}
         self._pictures: Batcher[Code, Bytes] = Batcher("draw", self._draw, **line)  # type: ignore[arg-type]
         self._features: Batcher[Bytes, Floats] = Batcher("encode", self._encode, **line)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ class Drawer:
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Pictures to a pass: sizes that draw the same bits here, the largest last. Tried out at first use."""
-        return _agreeing_sizes(self._generator, self._visual, self._largest)
+        return _agreeing_sizes(self.generator, self.visual, self._largest)
 
     @property
     def healthy(self) -> bool:
@@ -50,7 +50,7 @@ class Drawer:
 
     def warm(self) -> None:
         """Have both models do something, as they will do it."""
-        names, prior = self._generator.categories, self._generator.prior
+        names, prior = self.generator.categories, self.generator.prior
         self.features(self.draw([Code.of(prior.sample(0, 1, 0), names[:1], [0])]))
 
     def draw(self, codes: Sequence[Code]) -> list[Bytes]:
@@ -67,11 +67,11 @@ class Drawer:
         self._features.close()
 
     def _draw(self, codes: Sequence[Code]) -> list[Bytes]:
-        GENERATED.labels(self._generator.version).inc(len(codes))
-        return list(_in_passes(codes, self.sizes, lambda part: render(self._generator, _joined(part))))
+        GENERATED.labels(self.generator.version).inc(len(codes))
+        return list(_in_passes(codes, self.sizes, lambda part: render(self.generator, _joined(part))))
 
     def _encode(self, pictures: Sequence[Bytes]) -> list[Floats]:
-        return list(_in_passes(pictures, self.sizes, lambda part: self._visual.features(np.stack(part))))
+        return list(_in_passes(pictures, self.sizes, lambda part: self.visual.features(np.stack(part))))
 
 
 def _in_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from persona.catalog.pictures import Pictures
 from persona.errors import NotFound
+from persona.recommend.shelf import drawn_folder
 from persona.recommend.tally import FILE as TALLY
 from persona.settings import Settings
 from persona.store import Store
@@ -55,6 +57,8 @@ def sweep(
         swept.answers = store.purge_answers(dry_run=dry_run)
         if days := settings.keep_audit_days:
             swept.audit = store.purge_audit(now - timedelta(days=days), dry_run=dry_run)
+        if swept.users or swept.generations:
+            _forget_drawn(settings, dry_run)
         _sweep_files(store, pictures, swept, now - UNTOUCHED, dry_run)
     return swept
 
@@ -108,6 +112,12 @@ def _forget_counts(settings: Settings, dry_run: bool) -> None:
     """Co-occurrence rests on what was erased: services find its file gone and count anew."""
     if not dry_run:
         (settings.home / TALLY).unlink(missing_ok=True)
+
+
+def _forget_drawn(settings: Settings, dry_run: bool) -> None:
+    """What was drawn for those who are gone; the rest is drawn again when it is wanted."""
+    if not dry_run:
+        shutil.rmtree(drawn_folder(settings), ignore_errors=True)
 
 
 def _remove(pictures: Pictures, shas: list[str]) -> None:

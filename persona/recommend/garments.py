@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from persona.catalog.measure import Measures, measure, style_of
 from persona.catalog.pictures import Pictures
-from persona.catalog.visual import VisualNetwork
 from persona.errors import NotFound
-from persona.gan import GarmentModel, condition_digest
+from persona.gan import condition_digest
 from persona.gan.model import Code
 from persona.metrics import CACHE
 from persona.recommend.catalogue import Catalogue, Mask
@@ -22,7 +21,7 @@ from persona.recommend.drawing import Drawer
 from persona.recommend.keeping import Keeper
 from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
-from persona.recommend.shelf import Drawn, Shelf
+from persona.recommend.shelf import Drawn, Shelf, drawn_folder
 from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import Category, Generation, Item, Reason, Rights
@@ -79,16 +78,16 @@ class Atelier:
 
     def __init__(
         self,
-        generator: GarmentModel,
-        visual: VisualNetwork,
+        drawer: Drawer,
         taste: TasteModel,
         pictures: Pictures,
         store: Store,
         settings: Settings | None = None,
     ) -> None:
-        """settings: how batches are made up, and where drawn garments are kept; None for usual ones and nowhere."""
-        self.generator, self.drawer = generator, Drawer(generator, visual, settings)
-        self._shelf = Shelf(settings.home / "cache" / "drawn", settings.cache_mb) if settings else None
+        """settings: where drawn garments are kept; None for nowhere."""
+        generator, visual = drawer.generator, drawer.visual
+        self.generator, self.drawer = generator, drawer
+        self._shelf = Shelf(drawn_folder(settings), settings.cache_mb) if settings else None
         self.keeper = Keeper(store, pictures)
         self._taste, self._pictures = taste, pictures
         self._made_by = generator.version, visual.version, generator.size
@@ -179,8 +178,7 @@ class Atelier:
             self._shelf.remove(self._name(*origin) for origin in origins)
 
     def close(self) -> None:
-        """Finish what is being drawn, and draw no more."""
-        self.drawer.close()
+        """Store what is being stored, and no more."""
         self.keeper.close()
 
     def _named(self, garment: Garment, user_id: str | None) -> Garment:

@@ -23,9 +23,11 @@ from persona.gan.invert import Inverter
 from persona.metrics import ANSWERS, EVENTS
 from persona.recommend.answerer import Answerer
 from persona.recommend.catalogue import Catalogue, load_table
+from persona.recommend.drawing import Drawer
 from persona.recommend.list_types import SimilarItems, SimilarUsers
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.person import identity
+from persona.recommend.remembered import Remembered
 from persona.recommend.restoration import Restorer
 from persona.recommend.similar import check_may_be_compared, nearest_users, similar_items
 from persona.recommend.style_regions import RegionFinder
@@ -80,10 +82,15 @@ class Recommender:
         for the usual ones, and nothing drawn is kept on disk."""
         self.store, self.pictures, self.visual = store, pictures, visual
         self._split = split or Split(dict.fromkeys(arms, 1.0))
+        self._drawers = {one.version: Drawer(one, visual, settings) for _, one in arms.values()}
+        readings = Remembered()
         self.arms = {
-            name: Answerer(name, store, pictures, visual, taste, generator, inverter, settings, self.refresh)
+            name: Answerer(
+                name, store, pictures, taste, self._drawers[generator.version],
+                inverter=inverter, readings=readings, settings=settings, renew=self.refresh,
+            )
             for name, (taste, generator) in arms.items()
-        }
+        }  # fmt: skip
         self._inverter = inverter
         fused = [taste.config.fusion for taste, _ in arms.values()]
         self._ledger = Ledger(store, min(fused, key=lambda fusion: fusion.neutral), tally)
@@ -141,15 +148,17 @@ class Recommender:
     @property
     def healthy(self) -> bool:
         """Whether the models work; False while one hangs."""
-        return all(arm.atelier.drawer.healthy for arm in self.arms.values())
+        return all(drawer.healthy for drawer in self._drawers.values())
 
     def warm(self) -> None:
         """Use the models once, so that the first request does not wait for what first use makes."""
-        for arm in self.arms.values():
-            arm.atelier.drawer.warm()
+        for drawer in self._drawers.values():
+            drawer.warm()
 
     def close(self) -> None:
         """Finish what is being drawn, then close the store."""
+        for drawer in self._drawers.values():
+            drawer.close()
         for arm in self.arms.values():
             arm.atelier.close()
         self.store.close()

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.catalog.measure import Measures
+from persona.settings import Settings
 from persona.taste.table import Floats
 
 TO_SHARE = 0.9  # of the room that is left filled when the oldest files have to go
@@ -36,6 +37,11 @@ class Drawn:
     rgba: NDArray[np.uint8] = field(repr=False)
     feature: Floats = field(repr=False)
     measures: Measures
+
+
+def drawn_folder(settings: Settings) -> Path:
+    """Where drawn garments are kept."""
+    return settings.home / "cache" / "drawn"
 
 
 class Shelf:

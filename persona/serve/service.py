@@ -34,8 +34,9 @@ class Service:
             self._opened.set()
 
     def start(self) -> None:
-        """Begin to open the Recommender; returns at once."""
+        """Begin to open the Recommender, which is closed when the process ends; returns at once."""
         if not self._opened.is_set():
+            atexit.register(self._close)
             threading.Thread(target=self._open, name="persona-open", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
@@ -70,7 +71,6 @@ class Service:
                 opened = Recommender.open(self.settings)
                 opened.warm()
                 self._recommender = opened
-                atexit.register(opened.close)
             except Exception as error:
                 told = isinstance(error, PersonaError)  # anything else is ours and needs its traceback in the log
                 self._problem = str(error) if told else "opening failed, see the server's log"
@@ -78,6 +78,10 @@ class Service:
                 time.sleep(RETRY)
         log.info("ready after %.1f s", time.perf_counter() - began)
         self._opened.set()
+
+    def _close(self) -> None:
+        if self._recommender is not None:
+            self._recommender.close()
 
 
 def share_of_cores(settings: Settings) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
 
 from flask import Flask, g
 
+from persona.caller import CALLER, Caller
 from persona.errors import BadInput, Busy, Conflict, NotFound, PersonaError
 from persona.recommend import jobs
 from persona.recommend.recommender import Recommender
@@ -44,6 +46,7 @@ class Worker:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._stopped.clear()
+                atexit.register(self.stop)  # before the service is closed, which was registered before
                 self._thread = threading.Thread(target=self._run, name="persona-jobs", daemon=True)
                 self._thread.start()
 
@@ -88,6 +91,7 @@ class Worker:
         store = recommender.store
         try:
             if not self._stopped.is_set():
+                CALLER.set(Caller(turn.job.id))  # one of many in the models' lines, not first in them
                 made = jobs.advance(recommender, turn)
                 store.end_turn(turn, made.state, made.done, made.result)
                 return 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from persona.store.engine import Database
@@ -44,12 +44,6 @@ class Audit(Database):
             query = query.where(AuditRow.id < before)
         with self._reading() as session:
             return [_entry(row) for row in session.scalars(query)]
-
-    def drop_audit(self, until: datetime) -> int:
-        """Erase the entries from before a time; returns how many."""
-        with self._writing() as session:
-            gone = delete(AuditRow.__table__).where(AuditRow.__table__.c.at < until).returning(AuditRow.__table__.c.id)
-            return len(session.scalars(gone).all())
 
 
 def add_audit(session: Session, action: str, actor: str, request_id: str | None = None, **details: Detail) -> None:

@@ -123,5 +123,5 @@ def test_the_audit_log_is_read_page_by_page_and_shortened(store: Store) -> None:
     first = store.audited(limit=3)
     assert [entry.details["events"] for entry in first] == [6, 5, 4]
     assert [entry.request_id for entry in store.audited(limit=3, before=first[-1].id)] == ["r3", "r2", "r1"]
-    assert store.drop_audit(first[-1].at) == 4
+    assert store.purge_audit(first[-1].at) == 4
     assert store.audited() == first
