@@ -6,6 +6,7 @@ Everybody else's time comes in as `now`, in seconds on any one clock, so that ev
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,8 +39,9 @@ class Job(Generic[T]):
 class Line(Generic[T]):
     """Jobs in the order in which they are to be done: of the clients each in turn, of a client first come first served.
 
-    batch: jobs taken at once at most. wait: seconds that a job stands in line for others to go with, at most. most:
-    jobs that may wait; more are only let in to an empty line.
+    batch: jobs taken at once at most. wait: seconds that a job stands in line for others to go with, at most, and only
+    while others come so fast that one may be expected in half of them. most: jobs that may wait; more are only let in
+    to an empty line.
     """
 
     def __init__(self, batch: int, wait: float, most: int) -> None:
@@ -47,6 +49,7 @@ class Line(Generic[T]):
         self._clients: OrderedDict[str, deque[Job[T]]] = OrderedDict()  # whose turn is next, first
         self._numbers = count()
         self._pace: float | None = None  # seconds a job, as measured
+        self._gap, self._last = math.inf, -math.inf  # seconds between offers of late, and when the last one came
         self._closed = False
 
     def __len__(self) -> int:
@@ -72,6 +75,7 @@ class Line(Generic[T]):
         jobs = [Job(next(self._numbers), payload, client, now, deadline) for payload in payloads]
         if jobs:
             self._clients.setdefault(client, deque()).extend(jobs)
+            self._note_gap(now)
         return jobs, gone
 
     def abandon(self, jobs: Sequence[Job[T]]) -> None:
@@ -84,7 +88,7 @@ class Line(Generic[T]):
         """Seconds until there is a batch to take, 0 for now; None while nobody waits."""
         if not self._clients:
             return None
-        if self._closed or len(self) >= self.batch:
+        if self._closed or len(self) >= self.batch or self._gap > self.wait / 2:
             return 0.0
         oldest = min(jobs[0].arrived for jobs in self._clients.values())
         return max(0.0, oldest + self.wait - now)
@@ -122,6 +126,11 @@ class Line(Generic[T]):
         """Let nobody in any more. Returns those that wait: they stay in line."""
         self._closed = True
         return [job for jobs in self._clients.values() for job in jobs]
+
+    def _note_gap(self, now: float) -> None:
+        gap = min(now - self._last, 2 * self.wait)  # a pause counts once: after it a few fast ones show a crowd again
+        self._gap = gap if math.isinf(self._gap) else (1 - _NEWEST) * self._gap + _NEWEST * gap
+        self._last = now
 
     def _make_room(self, jobs: int, client: str) -> list[Job[T]]:
         """Jobs put out of a full line for this many of a client's. Raises Busy, changing nothing."""

@@ -83,7 +83,8 @@ class Settings(BaseSettings):
         default=8, description="pictures that a model is given at once at most; another number, other pixels"
     )
     batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        default=4.0, description="milliseconds that a picture waits for others to be drawn with, at most"
+        default=40.0,
+        description="milliseconds that a picture waits for others to be drawn with, at most; a lone one does not wait",
     )
     queue_most: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=256,

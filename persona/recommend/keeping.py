@@ -16,6 +16,7 @@ from persona.store.records import Generation
 from persona.taste.table import Floats
 
 TOGETHER = 64  # requests whose generations are stored in one transaction
+WAIT = 0.02  # seconds for others to come, at most, and only while they do
 MOST_WAITING = 8192  # requests; more than are ever let in
 
 
@@ -33,7 +34,7 @@ class Keeper:
 
     def __init__(self, store: Store, pictures: Pictures) -> None:
         self._store, self._pictures = store, pictures
-        self._batcher: Batcher[_Made, None] = Batcher("keep", self._keep, batch=TOGETHER, wait=0.0, most=MOST_WAITING)
+        self._batcher: Batcher[_Made, None] = Batcher("keep", self._keep, batch=TOGETHER, wait=WAIT, most=MOST_WAITING)
 
     def keep(self, generations: Sequence[Generation], features: Floats) -> None:
         """Store one user's generations, whose pictures are stored already, with their content vectors (n, 64).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
 import socket
 import sys
 import threading
@@ -25,6 +26,9 @@ from persona.serve.modes import at_start
 from persona.settings import Settings
 from persona.store import Store
 
+# workers inherit these: a request's own small sums need no threads, which would only wait for each other, busily; how
+# many the models take is told to torch
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 NVIDIA = Path("/dev/nvidiactl")  # there where a GPU can be used
 
 if TYPE_CHECKING:  # only workers load the models' libraries
@@ -33,7 +37,7 @@ if TYPE_CHECKING:  # only workers load the models' libraries
 SPARE_THREADS = 16  # of a worker, to say no with, and that it is alive, while all others are at work
 CONNECTIONS = 8192  # that a worker holds open; more wait in the socket's queue
 SECONDS_FOR_HEADERS = 10  # within which a client has to send them; idle connections are closed after as long
-SWITCH_SECONDS = 0.0005  # between threads: who only has to say no waits for one turn of each that works
+SWITCH_SECONDS = 0.001  # between threads: who only has to say no waits for one turn of each that works
 SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is killed
 
 
@@ -45,6 +49,8 @@ def serve(settings: Settings) -> None:
     """
     arms_of(settings)
     _one_process_a_device(settings)
+    for variable in ONE_THREAD:
+        os.environ.setdefault(variable, "1")
     Store.open(settings.url).close()
     note = at_start(settings)
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
