@@ -342,10 +342,10 @@ def test_a_user_erased_while_the_answer_is_made_leaves_nothing(
     before = set(recommender.pictures.root.rglob("*.webp"))
     put = recommender.pictures.put
 
-    def erase_then_put(rgba: Any) -> str:
+    def erase_then_put(rgba: Any, **how: Any) -> str:
         monkeypatch.undo()
         recommender.erase(ana)
-        return put(rgba)
+        return put(rgba, **how)
 
     monkeypatch.setattr(recommender.pictures, "put", erase_then_put)
     with pytest.raises(NotFound, match="erased while"):

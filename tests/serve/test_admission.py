@@ -242,6 +242,22 @@ def test_what_was_drawn_for_an_erased_user_is_gone(settings: Settings, recommend
     assert not any(one["picture"] in recommender.pictures for one in made)
 
 
+def test_what_was_drawn_for_who_is_erased_meanwhile_is_not_kept(
+    settings: Settings, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = recommender.pictures.put
+
+    def erase_then_put(rgba: Any, **how: Any) -> str:
+        monkeypatch.undo()
+        recommender.erase("demo-ana")
+        return put(rgba, **how)
+
+    monkeypatch.setattr(recommender.pictures, "put", erase_then_put)
+    client = create_app(settings, recommender).test_client()
+    assert client.post("/v1/recommendations", json=ASKED | {"generate": 3, "seed": 8}).status_code == 404
+    assert [path for path in (settings.home / "cache" / "drawn").rglob("*") if path.is_file()] == []
+
+
 def test_what_was_drawn_once_is_read_from_the_disk(settings: Settings, recommender: Recommender) -> None:
     client = create_app(settings, recommender).test_client()
     first = client.post("/v1/recommendations", json=ASKED | {"generate": 2, "seed": 6}).get_json()
