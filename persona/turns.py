@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from queue import Empty, SimpleQueue
 
 from persona.caller import CALLER
 
@@ -18,25 +19,40 @@ class Turns:
     """
 
     def __init__(self, at_once: int) -> None:
-        self._free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(at_once):
-            self._free.put(None)
+        self._free, self._lock = at_once, threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()  # each is let go when its owner's turn has come
 
     def take(self) -> bool:
-        """Wait for a turn; False where the caller's deadline comes first."""
-        try:
-            self._free.get(timeout=CALLER.get().left)
-        except Empty:
-            return False
-        return True
-
-    def give(self) -> None:
-        """Let somebody else have the turn."""
-        self._free.put(None)
+        """Wait for a turn, behind those who wait already; False where the caller's deadline comes first."""
+        return self._take(CALLER.get().left)
 
     def take_again(self) -> None:
         """Wait for a turn, without a deadline: who had one has something to bring to its end."""
-        self._free.get()
+        self._take(None)
+
+    def give(self) -> None:
+        """Let the one who has waited longest have the turn."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+    def _take(self, seconds: float | None) -> bool:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=-1 if seconds is None else seconds):
+            return True
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # it came at the last moment
 
 
 TURNS: ContextVar[Turns | None] = ContextVar("persona_turns", default=None)

@@ -20,7 +20,7 @@ from persona.settings import Settings
 from persona.turns import TURNS, Turns
 
 ALWAYS = ("/livez", "/readyz", "/metrics")  # answered however much is going on
-RUNNING = 4  # requests that compute at once; others wait for a model, or for their turn
+RUNNING = 1  # requests that compute at once; others wait for a model, or for their turn: threads only fight
 _WHY = {
     429: ("Too Many Requests", "As much is going on here as can be: send the request again after the seconds in "
           "Retry-After, and fewer at once."),

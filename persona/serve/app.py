@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from apiflask import APIFlask
 
 from persona.recommend import Recommender
@@ -32,6 +35,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     settings = settings or load_settings()
     app = APIFlask("persona.serve", title="persona", version="1", docs_path=None)
     app.request_class = UploadRequest
+    app.ensure_sync = _as_it_is  # type: ignore[assignment,method-assign]
     app.config.update(docs.CONFIG)
     logs.register(app)
     traces.register(app, settings.otel_endpoint)
@@ -51,3 +55,8 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
         worker.start()
     admission.admit(app, settings)
     return app
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """None of ours is a coroutine; Flask would look a dozen times a request."""
+    return function

@@ -32,6 +32,7 @@ def configure(form: str) -> None:
         handler.setFormatter(JsonFormatter(["levelname", "name", "message"], rename_fields=fields, timestamp="time"))
     else:
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nothing of it is written
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("persona").setLevel(logging.INFO)
 

@@ -6,7 +6,6 @@ import errno
 import multiprocessing
 import os
 import socket
-import sys
 import threading
 import time
 from functools import partial
@@ -26,9 +25,9 @@ from persona.serve.modes import at_start
 from persona.settings import Settings
 from persona.store import Store
 
-# workers inherit these: a request's own small sums need no threads, which would only wait for each other, busily; how
-# many the models take is told to torch
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Workers inherit these. A request's own small sums need no threads, which would only wait for each other, busily; how
+# many the models take is told to torch. And many threads need not each have a heap of their own (glibc).
+INHERITED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 NVIDIA = Path("/dev/nvidiactl")  # there where a GPU can be used
 
 if TYPE_CHECKING:  # only workers load the models' libraries
@@ -37,7 +36,6 @@ if TYPE_CHECKING:  # only workers load the models' libraries
 SPARE_THREADS = 16  # of a worker, to say no with, and that it is alive, while all others are at work
 CONNECTIONS = 8192  # that a worker holds open; more wait in the socket's queue
 SECONDS_FOR_HEADERS = 10  # within which a client has to send them; idle connections are closed after as long
-SWITCH_SECONDS = 0.001  # between threads: who only has to say no waits for one turn of each that works
 SECONDS_TO_STOP = 10  # after SIGTERM, until a worker that does not end is killed
 
 
@@ -49,8 +47,8 @@ def serve(settings: Settings) -> None:
     """
     arms_of(settings)
     _one_process_a_device(settings)
-    for variable in ONE_THREAD:
-        os.environ.setdefault(variable, "1")
+    for variable, value in INHERITED.items():
+        os.environ.setdefault(variable, value)
     Store.open(settings.url).close()
     note = at_start(settings)
     multiprocessing.set_start_method("spawn", force=True)  # a forked worker would inherit threads and CUDA half-alive
@@ -121,7 +119,6 @@ def _one_process_a_device(settings: Settings) -> None:
 
 def _application(settings: Settings) -> APIFlask:
     """What a worker does first."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     from persona.serve import logs
     from persona.serve.app import create_app
 

@@ -22,7 +22,9 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
 }
+_OVER_HTTPS = {"Strict-Transport-Security": f"max-age={YEAR}; includeSubDomains"}
 
 
 def protect(app: Flask, home: Path) -> None:
@@ -77,10 +79,10 @@ def check_form() -> None:
 
 
 def _set_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    wanted = HEADERS
     if "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")):  # a browser heeds it over https alone
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "private, no-cache"
+        wanted = HEADERS | _OVER_HTTPS
+    there = {name.lower() for name, _ in response.headers}
+    # all at once, since one by one each of them would look through all
+    response.headers.extend([(name, value) for name, value in wanted.items() if name.lower() not in there])
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import threading
@@ -18,6 +19,7 @@ from persona.serve.problems import NotReady
 from persona.settings import Settings
 
 SECONDS_TO_CHECK = 2.0  # that the database may take to say that it is there
+GARBAGE = 10_000, 20, 50  # objects, then rounds, after which the collector looks
 RETRY = 5.0  # seconds between attempts to open what could not be opened
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Service:
             try:
                 opened = Recommender.open(self.settings)
                 opened.warm()
+                _settle()
                 self._recommender = opened
             except Exception as error:
                 told = isinstance(error, PersonaError)  # anything else is ours and needs its traceback in the log
@@ -82,6 +85,14 @@ class Service:
     def _close(self) -> None:
         if self._recommender is not None:
             self._recommender.close()
+
+
+def _settle() -> None:
+    """Take what is there now, a catalogue's worth of objects, out of what is looked through for garbage: that would
+    hold up every request of the moment for a tenth of a second, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def share_of_cores(settings: Settings) -> int:
