@@ -15,7 +15,6 @@ from typing import Annotated, get_args
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import norm, rankdata
 
 from persona.catalog.colour import delta_e_2000
 from persona.errors import BadInput
@@ -145,6 +144,8 @@ def _tastes(names: Sequence[str], taste: Mapping[str, float]) -> list[float]:
     for name, value in taste.items():
         if not math.isfinite(value):
             raise BadInput("taste", f"{value} of {name!r} is no finite number: leave it out where it is not known")
+    from scipy.stats import norm, rankdata  # a tenth of a server's start
+
     known = [name for name in names if name in taste]
     ranks = rankdata([taste[name] for name in known]) if known else []
     scores = {name: TASTE * float(norm.ppf(rank / (len(known) + 1))) for name, rank in zip(known, ranks)}

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision import models
 
 from persona.catalog.visual import VisualNetwork
 from persona.errors import BadInput, OutOfDate
@@ -87,6 +86,8 @@ def open_features(name: str, folder: Path) -> FeatureNet:
     """
     if name == GARMENT:
         return _GarmentFeatures(VisualNetwork.load(folder / GARMENT)).eval()
+    from torchvision import models  # a fifth of a server's memory, and a server needs none of these
+
     if name == "squeezenet1_1":
         weights, cuts, channels = models.SqueezeNet1_1_Weights.DEFAULT, (2, 5, 8, 13), (64, 128, 256, 512)
     elif name == "vgg16":

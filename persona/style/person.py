@@ -15,7 +15,6 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.mixture import GaussianMixture
 
 from persona.catalog.pictures import Bytes, shrunk
 from persona.errors import BadInput
@@ -127,6 +126,8 @@ def _alike(lab: Floats, known: Mask, asked: Mask) -> Mask:
     few = colours[:: max(1, len(colours) // _SAMPLED)]
     if not asked.any() or len(few) < 10 * _COLOURS:
         return found
+    from sklearn.mixture import GaussianMixture  # it brings pandas along, which a server starts better without
+
     mixture = GaussianMixture(_COLOURS, reg_covar=4.0, random_state=0, max_iter=30, tol=1e-2).fit(few)
     least = np.quantile(mixture.score_samples(few), _UNLIKE)
     found[asked] = mixture.score_samples(lab[asked]) > least
