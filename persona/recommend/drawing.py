@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persona.batcher import Batcher
+from persona.catalog.measure import measure
 from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel
 from persona.gan.model import Code, render
 from persona.metrics import GENERATED
 from persona.recommend.seeds import derive
+from persona.recommend.shelf import Drawn
 from persona.settings import Settings
 from persona.taste.table import Floats
+from persona.turns import prompt
 
 SMALLEST = 4  # pictures to a pass, where their bits agree with the largest one's; fewer never do, on the CPUs seen
 TRIED = 4  # passes of the largest size by which agreement is judged
@@ -27,16 +31,27 @@ TRIED = 4  # passes of the largest size by which agreement is judged
 Bytes = NDArray[np.uint8]
 
 
+class Wanted(NamedTuple):
+    """code: of one picture. patterned: whether its pattern is to be measured, too, which takes four times as long as to
+    draw it."""
+
+    code: Code
+    patterned: bool = False
+
+
 class Drawer:
-    """One generator and one visual network, each with its own thread. Safe to share between threads."""
+    """One generator, and what reads its pictures, in a thread of their own. Safe to share between threads.
+
+    The reading is done there too: other threads that compute would only take Python's lock from the models.
+    """
 
     def __init__(self, generator: GarmentModel, visual: VisualNetwork, settings: Settings | None = None) -> None:
         """settings: its batch_most, batch_wait_ms and queue_most count; None for their defaults."""
         chosen = settings or Settings.model_construct()
         self.generator, self.visual, self._largest = generator, visual, chosen.batch_most
-        line = {"batch": self._largest, "wait": chosen.batch_wait_ms / 1000, "most": chosen.queue_most}
-        self._pictures: Batcher[Code, Bytes] = Batcher("draw", self._draw, **line)  # type: ignore[arg-type]
-        self._features: Batcher[Bytes, Floats] = Batcher("encode", self._encode, **line)  # type: ignore[arg-type]
+        self._batcher: Batcher[Wanted, Drawn] = Batcher(
+            "draw", self._draw, batch=self._largest, wait=chosen.batch_wait_ms / 1000, most=chosen.queue_most
+        )
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -46,32 +61,29 @@ class Drawer:
     @property
     def healthy(self) -> bool:
         """Whether neither model hangs."""
-        return self._pictures.healthy and self._features.healthy
+        return self._batcher.healthy
 
     def warm(self) -> None:
         """Have both models do something, as they will do it."""
         names, prior = self.generator.categories, self.generator.prior
-        self.features(self.draw([Code.of(prior.sample(0, 1, 0), names[:1], [0])]))
+        self.draw([Wanted(Code.of(prior.sample(0, 1, 0), names[:1], [0]))])
 
-    def draw(self, codes: Sequence[Code]) -> list[Bytes]:
-        """Pictures uint8 (size, size, 4) of codes of one picture each. Raises as `Batcher.results`."""
-        return self._pictures.results(codes)
-
-    def features(self, pictures: Sequence[Bytes]) -> list[Floats]:
-        """Content vectors float32 (64,) of pictures of one size. Raises likewise."""
-        return self._features.results(pictures)
+    def draw(self, wanted: Sequence[Wanted]) -> list[Drawn]:
+        """Pictures, with what is read from them. Raises as `Batcher.results`."""
+        return self._batcher.results(wanted)
 
     def close(self) -> None:
         """Finish what was accepted, and stop."""
-        self._pictures.close()
-        self._features.close()
+        self._batcher.close()
 
-    def _draw(self, codes: Sequence[Code]) -> list[Bytes]:
-        GENERATED.labels(self.generator.version).inc(len(codes))
-        return list(_in_passes(codes, self.sizes, lambda part: render(self.generator, _joined(part))))
-
-    def _encode(self, pictures: Sequence[Bytes]) -> list[Floats]:
-        return list(_in_passes(pictures, self.sizes, lambda part: self.visual.features(np.stack(part))))
+    def _draw(self, wanted: Sequence[Wanted]) -> list[Drawn]:
+        GENERATED.labels(self.generator.version).inc(len(wanted))
+        codes = [one.code for one in wanted]
+        with prompt():
+            pictures = _in_passes(codes, self.sizes, lambda part: render(self.generator, _joined(part)))
+            features = _in_passes(list(pictures), self.sizes, lambda part: self.visual.features(np.stack(part)))
+            measured = [measure(rgba, patterned=one.patterned) for one, rgba in zip(wanted, pictures)]
+        return list(map(Drawn, pictures, features, measured))
 
 
 def _in_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:

@@ -10,14 +10,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.catalog.measure import Measures, measure, style_of
+from persona.catalog.measure import Measures, style_of
 from persona.catalog.pictures import Pictures
 from persona.errors import NotFound
 from persona.gan import condition_digest
 from persona.gan.model import Code
 from persona.metrics import CACHE
 from persona.recommend.catalogue import Catalogue, Mask
-from persona.recommend.drawing import Drawer
+from persona.recommend.drawing import Drawer, Wanted
 from persona.recommend.keeping import Keeper
 from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
@@ -29,6 +29,7 @@ from persona.taste.interests import Interests
 from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, TEMPERATURE, Mode, interest_modes
 from persona.taste.table import FACET_CODES, Floats, attributes_of, facet_codes
+from persona.turns import resting
 
 KEPT_DRAWN = 512  # garments remembered, 16 KiB each: the same request again draws nothing anew
 
@@ -182,12 +183,16 @@ class Atelier:
         self.keeper.close()
 
     def _named(self, garment: Garment, user_id: str | None) -> Garment:
-        put = partial(self._pictures.put, garment.rgba, quick=True)
+        put = partial(self._stored, garment)
         picture = self._put.get((garment.wish.digest, garment.wish.seed), put)
         if picture not in self._pictures:  # erased since, with another user
             picture = put()
         made = digest(user_id, self.generator.version, garment.wish.digest, garment.wish.seed, picture)
         return replace(garment, id=f"g-{made[:32]}", picture=picture)
+
+    def _stored(self, garment: Garment) -> str:
+        with resting():  # most of it is waiting for the disk
+            return self._pictures.put(garment.rgba, quick=True)
 
     def _generation(self, garment: Garment, user_id: str | None, reasons: tuple[Reason, ...]) -> Generation:
         return Generation(
@@ -223,21 +228,13 @@ class Atelier:
         CACHE.labels("drawn", "hit").inc(len(kept))
         CACHE.labels("drawn", "miss").inc(len(names) - len(kept))
         new = [(name, wish) for name, wish in zip(names, wishes) if name not in kept]
-        for (name, _), drawn in zip(new, self._drawn_new([wish for _, wish in new])):
+        # the pattern is measured of what came out of an edit, whose pattern was a wish: nearly all others are plain
+        wanted = [Wanted(wish.code, wish.z is not None) for _, wish in new]
+        for (name, _), drawn in zip(new, self.drawer.draw(wanted)):
             kept[name] = drawn
             if self._shelf:
                 self._shelf.put(name, drawn)
         return [self._garment(wish, kept[name]) for name, wish in zip(names, wishes)]
-
-    def _drawn_new(self, wishes: Sequence[Wish]) -> list[Drawn]:
-        """In one batch or several. The pattern is measured of what came out of an edit, whose pattern was a wish; of
-        others it takes four times as long as drawing them, to find that nearly all are plain."""
-        pictures = self.drawer.draw([wish.code for wish in wishes])
-        features = self.drawer.features(pictures)
-        return [
-            Drawn(rgba, feature, measure(rgba, patterned=wish.z is not None))
-            for wish, rgba, feature in zip(wishes, pictures, features)
-        ]
 
     def _garment(self, wish: Wish, drawn: Drawn) -> Garment:
         codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)

@@ -12,8 +12,10 @@ import torch
 from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel
 from persona.gan.model import Code
-from persona.recommend.drawing import Drawer
+from persona.recommend.drawing import Drawer, Wanted
 from persona.settings import Settings
+
+from .test_shelf import assert_same
 
 SHIPPED = Path(__file__).parents[2] / "data" / "models"
 COUNT = 24
@@ -38,17 +40,15 @@ def test_bits_depend_on_nothing_else(models: tuple[GarmentModel, VisualNetwork],
     codes, rng = codes_of(models[0]), np.random.default_rng(threads)
     drawer = Drawer(*models, Settings(batch_most=8, batch_wait_ms=1, queue_most=100))
     try:
-        alone = [drawer.draw([code])[0] for code in codes]
-        read = [drawer.features([picture])[0] for picture in alone]
+        alone = [drawer.draw([Wanted(code)])[0] for code in codes]
         for count in (2, 3, 5, 8, 13, 24):
             rows = rng.permutation(COUNT)[:count].tolist()
-            for row, picture in zip(rows, drawer.draw([codes[row] for row in rows])):
-                assert np.array_equal(picture, alone[row])
-            for row, feature in zip(rows, drawer.features([alone[row] for row in rows])):
-                assert np.array_equal(feature, read[row])
+            for row, picture in zip(rows, drawer.draw([Wanted(codes[row]) for row in rows])):
+                assert_same(picture, alone[row])
         with ThreadPoolExecutor(8) as pool:
-            together = list(pool.map(lambda row: drawer.draw([codes[row]])[0], range(COUNT)))
-        assert all(map(np.array_equal, together, alone))
+            together = list(pool.map(lambda row: drawer.draw([Wanted(codes[row])])[0], range(COUNT)))
+        for one, other in zip(together, alone):
+            assert_same(one, other)
     finally:
         drawer.close()
         torch.set_num_threads(before)
