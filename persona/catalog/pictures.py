@@ -96,15 +96,19 @@ class Pictures:
         return self.path(sha256).exists()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that, whatever is interrupted, it is either there in full or not there at all."""
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file so that, whatever is interrupted, it is either there in full or not there at all.
+
+    durable: it is on the disk when this returns. Otherwise a power cut, but nothing less, may tear it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.catalog.measure import Measures
+from persona.catalog.pictures import write_whole
 from persona.settings import Settings
 from persona.taste.table import Floats
 
@@ -71,7 +71,7 @@ class Shelf:
         if len(content) > self._room:
             return
         try:
-            _write(self._path(name), content)
+            write_whole(self._path(name), content, durable=False)
         except OSError as error:
             log.warning("a drawn garment is not kept: %s", error)
             return
@@ -113,20 +113,6 @@ def _files(folder: Path) -> Iterable[tuple[float, int, str]]:
 
 def _unfinished(path: str, used: float, now: float) -> bool:
     return path.endswith(".part") and used < now - ABANDONED
-
-
-def _write(path: Path, content: bytes) -> None:
-    """As `write_whole`, but not waiting for the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _encoded(drawn: Drawn) -> bytes:
