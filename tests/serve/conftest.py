@@ -266,7 +266,11 @@ def serving(settings: Settings) -> Iterator[Server]:
     chosen = {"home": settings.home, "models": settings.models, "threads": 1, "host": "127.0.0.1", "port": 0}
     chosen |= {name: getattr(settings, name) for name in ("workers", "access", "log_format")}
     environment = os.environ | {f"PERSONA_{name.upper()}": str(value) for name, value in chosen.items()}
-    environment |= {"PERSONA_DATABASE_URL": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment |= {
+        "PERSONA_DATABASE_URL": settings.database_url or "",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     log = settings.home.parent / "server.log"
     with log.open("w") as file:
         command = [sys.executable, "-c", SERVE]

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,10 +15,13 @@ import httpx
 import psutil
 import pytest
 
+from persona.catalog.pictures import Pictures
 from persona.settings import Settings
 from persona.store import Store
+from tests.conftest import NewDatabase
+from tests.store.proxy import Proxy
 
-from .conftest import Server, serving
+from .conftest import Server, make_catalogue, make_users, serving
 
 USERS = ("demo-ana", "demo-ben", "demo-newcomer")
 CLIENTS = 12
@@ -132,6 +136,46 @@ def test_when_four_of_five_clients_leave_the_next_all_get_their_answer(server: S
         assert first.count(0) > 50
         second = list(pool.map(ask, range(1000, 1200, 5)))
     assert set(second) == {200}
+
+
+@pytest.fixture
+def far_server(settings: Settings, new_postgres: NewDatabase) -> Iterator[tuple[Proxy, Server]]:
+    """A ready server whose PostgreSQL lies behind a network that can be disturbed."""
+    url = new_postgres()
+    with Store.open(url) as store:
+        make_users(store, make_catalogue(store, Pictures(settings.pictures)))
+    with Proxy(url) as between, serving(settings.model_copy(update={"database_url": between.url})) as server:
+        server.ready()
+        yield between, server
+
+
+def test_a_database_that_goes_away_and_comes_back(far_server: tuple[Proxy, Server]) -> None:
+    """Slow, it is waited for; away, everybody is told so at once; back, all is well within five seconds."""
+    between, server = far_server
+    with httpx.Client(base_url=server.address, timeout=30) as client:
+
+        def status(key: str) -> int:
+            asked = client.post("/v1/recommendations", json=wanted(len(key))).status_code
+            sent = client.post("/v1/events", json=event(key)).status_code
+            return asked if asked == sent else -1
+
+        assert status("before") == 200
+        between.delay = 0.05
+        assert status("slow") == 200
+        between.delay = 0.0
+        between.cut()
+        began = time.monotonic()
+        for path in ("/v1/users/demo-ana", "/readyz"):
+            answer = client.get(path)
+            assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+        assert client.post("/v1/events", json=event("away")).status_code == 503
+        assert time.monotonic() - began < 10
+        between.restore()
+        began = time.monotonic()
+        while status("back") != 200:
+            assert time.monotonic() - began < 5
+            time.sleep(0.1)
+    assert "Traceback" not in server.log.read_text()
 
 
 def check_flat(server: Server, requests: int) -> None:
