@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from persona.cli.load import Load, ask, run
+from persona.cli.load import LOST, Load, ask, good, rate
 
 SLOW = "slow"
 
@@ -22,7 +22,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """503 for a body `bad`, and some time for a slow one."""
+    """503 for a body `bad`, 429 for `busy`, no answer at all for `gone`, and some time for a slow one."""
 
     protocol_version = "HTTP/1.1"
 
@@ -31,7 +31,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(body.decode())  # type: ignore[attr-defined]
         if body == SLOW.encode():
             time.sleep(0.2)
-        self.send_response(503 if body == b"bad" else 200)
+        if body == b"gone":
+            self.close_connection = True
+            return
+        self.send_response({b"bad": 503, b"busy": 429}.get(body, 200))
+        self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -53,16 +57,23 @@ def echo() -> Iterator[Server]:
 
 
 def test_each_body_once_from_a_process_of_its_own(echo: Server) -> None:
-    bodies = [str(number) for number in range(20)] + ["bad"] * 3
-    done = ask(Load(echo.server_port, "/x", bodies, connections=4))
-    assert sorted(echo.seen) == sorted(bodies)
-    assert (len(done.latencies), done.failed) == (20, 3)
-    assert done.per_second == pytest.approx(20 / done.seconds)
+    bodies = [*(f"{number} {{seed}}" for number in range(20)), "bad", "bad", "bad"]
+    answers = ask(Load(echo.server_port, "/x", bodies, connections=4, first_seed=7))
+    assert sorted(echo.seen) == sorted(body.replace("{seed}", str(7 + n)) for n, body in enumerate(bodies))
+    assert (len(good(answers)), len(answers)) == (20, 23)
+    assert rate(answers) == pytest.approx(20 / max(a.due + a.seconds for a in answers if a.status == 200))
 
 
 def test_a_rate_is_kept_and_waiting_counts(echo: Server) -> None:
-    done = run(Load(echo.server_port, "/x", ["quick"], connections=2, seconds=1.0, rate=50))
-    assert 45 <= len(done.latencies) <= 51
-    late = run(Load(echo.server_port, "/x", [SLOW], connections=1, seconds=1.0, rate=20))
-    assert len(late.latencies) <= 6  # one at a time
-    assert max(late.latencies) > 0.5  # from when it was due, not from when the connection was free
+    quick = good(ask(Load(echo.server_port, "/x", ["quick"], connections=2, seconds=1.0, rate=50)))
+    assert 45 <= len(quick) <= 51
+    late = good(ask(Load(echo.server_port, "/x", [SLOW], connections=1, seconds=1.0, rate=20)))
+    assert len(late) <= 6  # one at a time
+    assert max(late) > 0.5  # from when it was due, not from when the connection was free
+
+
+def test_who_is_told_to_come_again_does_so_and_who_is_cut_off_connects_anew(echo: Server) -> None:
+    busy = ask(Load(echo.server_port, "/x", ["busy"], connections=1, seconds=2.0))
+    assert 2 <= len(busy) <= 5  # each half a second to one and a half after the last
+    answers = ask(Load(echo.server_port, "/x", ["gone", "quick"], connections=1, seconds=1.0))
+    assert {answer.status for answer in answers} == {LOST, 200}

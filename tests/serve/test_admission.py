@@ -23,6 +23,7 @@ from persona.serve.admission import RUNNING, Admission
 from persona.serve.app import create_app
 from persona.serve.run import serve
 from persona.settings import Settings
+from persona.turns import resting
 
 ASKED = {"user_id": "demo-ana", "mode": "generate", "generate": 1, "outfit": False, "explain": False}
 Environ = dict[str, Any]
@@ -47,7 +48,8 @@ def test_so_many_are_let_in_and_the_others_are_told_at_once() -> None:
     def hold(environ: Environ) -> Iterable[bytes]:
         if environ["PATH_INFO"] not in ("/livez", "/metrics"):
             entered.release()
-            assert go.wait(20)
+            with resting():  # as who waits for a model
+                assert go.wait(20)
         return [b"ok"]
 
     app = Admission(plain(hold), 3, 60.0)
@@ -179,14 +181,14 @@ def test_a_hung_model(
     settings: Settings, recommender: Recommender, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recommender.warm()
-    gate, drawer = threading.Event(), recommender._atelier.drawer
-    work = drawer._pictures._work
+    gate, drawer = threading.Event(), recommender.main.atelier.drawer
+    work = drawer._batcher._work
 
     def hang(codes: Any) -> Any:
         assert gate.wait(20)
         return work(codes)
 
-    monkeypatch.setattr(drawer._pictures, "_work", hang)
+    monkeypatch.setattr(drawer._batcher, "_work", hang)
     monkeypatch.setattr("persona.batcher.HUNG", 0.2)
     answer = client.post("/v1/recommendations", json=ASKED | {"seed": 77}, headers={"X-Request-Timeout": "0.5"})
     assert answer.status_code == 504
@@ -204,7 +206,7 @@ def test_a_full_line_is_429_with_an_honest_retry_after(
 ) -> None:
     app: APIFlask = create_app(settings, recommender)
     recommender.warm()
-    gate, pictures = threading.Event(), recommender._atelier.drawer._pictures
+    gate, pictures = threading.Event(), recommender.main.atelier.drawer._batcher
     work, pictures._line.most = pictures._work, 2
 
     def hang(codes: Any) -> Any:
@@ -261,12 +263,12 @@ def test_what_was_drawn_for_who_is_erased_meanwhile_is_not_kept(
 def test_what_was_drawn_once_is_read_from_the_disk(settings: Settings, recommender: Recommender) -> None:
     client = create_app(settings, recommender).test_client()
     first = client.post("/v1/recommendations", json=ASKED | {"generate": 2, "seed": 6}).get_json()
-    recommender._atelier._drawn.clear()
+    recommender.main.atelier._drawn.clear()
 
     def never(codes: object) -> list[np.ndarray]:
         raise AssertionError("drawn again")
 
-    recommender._atelier.drawer._pictures._work = never  # type: ignore[assignment]
+    recommender.main.atelier.drawer._batcher._work = never  # type: ignore[assignment]
     assert client.post("/v1/recommendations", json=ASKED | {"generate": 2, "seed": 6}).get_json() == first
 
 

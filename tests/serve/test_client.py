@@ -293,7 +293,7 @@ def test_a_failed_job(app: APIFlask, recommender: Recommender) -> None:
     turn = store.take_turn(60)
     assert turn is not None
     store.end_turn(turn, "failed", 0, {}, "there was no room")
-    with Client("http://here", transport=httpx.WSGITransport(app=app)) as client:  # type: ignore[arg-type]
+    with Client("http://127.0.0.1", transport=httpx.WSGITransport(app=app)) as client:  # type: ignore[arg-type]
         with pytest.raises(JobFailed, match="job j: there was no room"):
             client.wait_for_job("j")
         with pytest.raises(Conflict):
