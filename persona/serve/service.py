@@ -19,7 +19,7 @@ from persona.serve.problems import NotReady
 from persona.settings import Settings
 
 SECONDS_TO_CHECK = 2.0  # that the database may take to say that it is there
-GARBAGE = 10_000, 20, 50  # objects, then rounds, after which the collector looks
+GARBAGE = 10_000, 20, 1_000  # objects, then rounds, after which the collector looks: at the old ones hardly ever
 RETRY = 5.0  # seconds between attempts to open what could not be opened
 log = logging.getLogger(__name__)
 
