@@ -40,7 +40,7 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
         [*command, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until_ready(process, port)
+        _wait_until_ready(process, port)
         yield process, port
     finally:
         process.terminate()
@@ -51,7 +51,7 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
                 part.kill()
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         connection = http.client.HTTPConnection(HOST, port, timeout=5)

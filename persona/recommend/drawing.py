@@ -28,8 +28,6 @@ from persona.turns import prompt
 SMALLEST = 4  # pictures to a pass, where their bits agree with the largest one's; fewer never do, on the CPUs seen
 TRIED = 4  # passes of the largest size by which agreement is judged
 
-Bytes = NDArray[np.uint8]
-
 
 class Wanted(NamedTuple):
     """code: of one picture. patterned: whether its pattern is to be measured, too, which takes four times as long as to

@@ -39,9 +39,9 @@ from persona.store.schema import (
     StyleVectorRow,
     UserRow,
 )
+from persona.store.users import TRAITS
 
 AT_ONCE = 500  # rows in memory
-_TRAITS = tuple(Traits.model_fields)
 _Read = Callable[[Row[Any]], Record]
 
 
@@ -60,7 +60,7 @@ class Export(Database):
                 raise NotFound(f"user {user_id!r} is not stored, so there is nothing to export")
             yield "format", FORMAT
             yield from ((name, getattr(user, name)) for name in ("id", "source", "created_at", "updated_at"))
-            yield "traits", Traits(**{name: getattr(user, name) for name in _TRAITS})
+            yield "traits", Traits(**{name: getattr(user, name) for name in TRAITS})
             for name, query, read in _Lists(session, user_id, url_of):
                 yield name, map(read, session.execute(query.execution_options(yield_per=AT_ONCE)))
 
