@@ -330,3 +330,43 @@ class JobRow(Base):
     lease_until: Mapped[datetime | None]
 
     __table_args__ = (Index(None, "state", "created_at", "id"),)
+
+
+class BatchRunRow(Base):
+    """A run of the offline batch. state: running or done; totals: what it made, once it is done."""
+
+    __tablename__ = "batch_runs"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[Word]
+    spec: Mapped[dict[str, Any]]
+    totals: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class BatchShardRow(Base):
+    """A shard of a run that is finished: there is one row or none, whoever made it and however often.
+
+    sha256: of the record, which names the shard's files with their own. The rows go when the run is done and its
+    manifest says the same.
+    """
+
+    __tablename__ = "batch_shards"
+
+    run: Mapped[str] = mapped_column(String(64), _of("batch_runs"), primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[Digest]
+    record: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime]
+
+
+class UserCatalogueRow(Base):
+    """What the last run that was pushed made for a user, to be served as it is. run: which."""
+
+    __tablename__ = "user_catalogues"
+
+    user_id: Mapped[Key] = mapped_column(_of("users"))
+    run: Mapped[str] = mapped_column(String(64))
+    entries: Mapped[list[dict[str, Any]]]
+    made_at: Mapped[datetime]

@@ -6,6 +6,7 @@ from typing import Self
 
 from persona.store import migrate
 from persona.store.audit import Audit
+from persona.store.batches import Batches
 from persona.store.engine import make_engine
 from persona.store.events import Events
 from persona.store.export import Export
@@ -22,7 +23,7 @@ from persona.store.users import Users
 
 
 class Store(
-    Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit
+    Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit, Batches
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
