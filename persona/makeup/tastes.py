@@ -52,7 +52,7 @@ def corpus_items(count: int, seed: int = 0) -> list[Item]:
     return items
 
 
-def look_item(name: str, look: Look, style: Style) -> Item:
+def look_item(name: str, look: Look, style: Style | None) -> Item:
     """A look as an item without a picture. Its colour is the lips', or that of the last product where they are bare."""
     told = look.on("lips") or look.products[-1]
     return Item(

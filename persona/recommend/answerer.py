@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from persona.recommend.types import (
     ColdStart,
     GeneratedItem,
     Plan,
+    RankedItem,
     Recommendation,
     RecommendationRequest,
     picture_url,
@@ -37,6 +39,14 @@ from persona.settings import Settings
 from persona.store import Store
 from persona.store.records import Reason
 from persona.taste.model import TasteModel
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An answer whose garments are still to be drawn. items: its real ones; wishes: what the garments are made from."""
+
+    items: tuple[RankedItem, ...]
+    wishes: list[Wish]
 
 
 class Answerer:
@@ -69,21 +79,29 @@ class Answerer:
         self._store, self._renew = store, renew
         self.atelier = Atelier(drawer, taste, pictures, store, settings)
         self.tailor = Tailor(self.atelier, visual, inverter, store)
-        self._dresser = Dresser(self.atelier, pictures, store)
+        self.dresser = Dresser(self.atelier, pictures, store)
         self._beside, self._readings = BesideReader(store, visual.version), readings
 
     def answer(self, request: RecommendationRequest) -> Recommendation:
         """Answer a request; see `Recommender.recommend`."""
         standing = self.stand(request)
-        items = rank(standing) if request.mode != "generate" else ()
-        made = self._make(standing) if request.mode != "retrieve" else []
-        choice = self._dresser.dress(standing, made) if request.outfit else None
+        begun = self.begin(standing)
+        drawn = best_first(self.atelier.draw(begun.wishes), standing)
+        reasons = reasons_of(drawn, standing)
+        made = self.atelier.keep(drawn, standing.reading.person.user_id, reasons)
+        choice = self.dresser.dress(standing, made) if request.outfit else None
         return Recommendation(
-            items=items,
-            generated=_generated(made, standing, self.generator.version),
-            outfit=self._dresser.lay_out(choice, standing) if choice else None,
+            items=begun.items,
+            generated=generated(made, reasons, standing, self.generator.version),
+            outfit=self.dresser.lay_out(choice, standing) if choice else None,
             **self._head(request, standing.reading.person, standing.reading.cold_start),
         )
+
+    def begin(self, standing: Standing) -> Begun:
+        """Everything of an answer that comes before its garments are drawn."""
+        request = standing.request
+        items = rank(standing) if request.mode != "generate" else ()
+        return Begun(items, self._wishes(standing, request.generate) if request.mode != "retrieve" else [])
 
     def plan(self, request: RecommendationRequest) -> Recommendation:
         """What would be done, after everything is checked that could be refused."""
@@ -108,6 +126,17 @@ class Answerer:
         """Where every item stands for who asks. Raises NotFound and BadInput as `answer`."""
         reading = self._reading(request)
         return stand(request, reading, self._seed(request, reading.person))
+
+    def stand_for(self, person: Person, request: RecommendationRequest) -> Standing:
+        """As `stand`, for a person who was read already: nothing is remembered, and nothing stored. What they did with
+        items that the catalogue has not (yet) does not count."""
+        beside = self._beside.read(person, self.catalogue.table.index)
+        reading = read_person(person, self.catalogue, self.taste, None, beside)
+        return stand(request, reading, self._seed(request, person))
+
+    def stand_again(self, standing: Standing, request: RecommendationRequest) -> Standing:
+        """Where every item stands for the same person in another request, which has no session of its own."""
+        return stand(request, standing.reading, self._seed(request, standing.reading.person))
 
     def first(self, request: RecommendationRequest) -> Code:
         """What the generator would draw first for a request. Raises BadInput for a category that it cannot draw."""
@@ -167,12 +196,6 @@ class Answerer:
         except NotFound:
             return False
 
-    def _make(self, standing: Standing) -> list[Garment]:
-        """Garments for the person's taste modes, stored, best first."""
-        wishes = self._wishes(standing, standing.request.generate)
-        drawn = sorted(self.atelier.draw(wishes), key=lambda garment: -standing.score(garment.vector))
-        return self.atelier.keep(drawn, standing.reading.person.user_id, _reasons(drawn, standing))
-
     def _wishes(self, standing: Standing, count: int) -> list[Wish]:
         catalogue, request, seed = standing.catalogue, standing.request, derive(standing.seed, "modes")
         allowed, among = standing.drawable, None
@@ -202,11 +225,20 @@ class Answerer:
         }
 
 
-def _reasons(garments: Sequence[Garment], standing: Standing) -> list[tuple[Reason, ...]]:
+def best_first(garments: Sequence[Garment], standing: Standing) -> list[Garment]:
+    """Garments in the order of their scores for a person."""
+    return sorted(garments, key=lambda garment: -standing.score(garment.vector))
+
+
+def reasons_of(garments: Sequence[Garment], standing: Standing) -> list[tuple[Reason, ...]]:
+    """Reasons for each garment."""
     return standing.reasons(np.stack([garment.vector for garment in garments])) if garments else []
 
 
-def _generated(garments: Sequence[Garment], standing: Standing, model: str) -> tuple[GeneratedItem, ...]:
+def generated(
+    garments: Sequence[Garment], reasons: Sequence[tuple[Reason, ...]], standing: Standing, model: str
+) -> tuple[GeneratedItem, ...]:
+    """Garments that have their ids, best first, as an answer tells of them. model: version of the generator."""
     return tuple(
         GeneratedItem(
             generation_id=garment.id,
@@ -218,10 +250,10 @@ def _generated(garments: Sequence[Garment], standing: Standing, model: str) -> t
             seed=garment.wish.seed,
             model=model,
             condition_digest=garment.wish.digest,
-            reasons=reasons,
+            reasons=why,
             url=picture_url(garment.picture),
         )
-        for place, (garment, reasons) in enumerate(zip(garments, _reasons(garments, standing)))
+        for place, (garment, why) in enumerate(zip(garments, reasons))
     )
 
 

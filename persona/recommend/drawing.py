@@ -44,17 +44,17 @@ class Drawer:
     """
 
     def __init__(self, generator: GarmentModel, visual: VisualNetwork, settings: Settings | None = None) -> None:
-        """settings: its batch_most, batch_wait_ms and queue_most count; None for their defaults."""
+        """settings: its batch_most (`largest`), batch_wait_ms and queue_most count; None for their defaults."""
         chosen = settings or Settings.model_construct()
-        self.generator, self.visual, self._largest = generator, visual, chosen.batch_most
+        self.generator, self.visual, self.largest = generator, visual, chosen.batch_most
         self._batcher: Batcher[Wanted, Drawn] = Batcher(
-            "draw", self._draw, batch=self._largest, wait=chosen.batch_wait_ms / 1000, most=chosen.queue_most
+            "draw", self._draw, batch=self.largest, wait=chosen.batch_wait_ms / 1000, most=chosen.queue_most
         )
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Pictures to a pass: sizes that draw the same bits here, the largest last. Tried out at first use."""
-        return _agreeing_sizes(self.generator, self.visual, self._largest)
+        return _agreeing_sizes(self.generator, self.visual, self.largest)
 
     @property
     def healthy(self) -> bool:
@@ -76,12 +76,21 @@ class Drawer:
 
     def _draw(self, wanted: Sequence[Wanted]) -> list[Drawn]:
         GENERATED.labels(self.generator.version).inc(len(wanted))
-        codes = [one.code for one in wanted]
         with prompt():
-            pictures = _in_passes(codes, self.sizes, lambda part: render(self.generator, _joined(part)))
-            features = _in_passes(list(pictures), self.sizes, lambda part: self.visual.features(np.stack(part)))
+            pictures, features = in_passes(self.generator, self.visual, [one.code for one in wanted], self.sizes)
             measured = [measure(rgba, patterned=one.patterned) for one, rgba in zip(wanted, pictures)]
         return list(map(Drawn, pictures, features, measured))
+
+
+def in_passes(
+    generator: GarmentModel, visual: VisualNetwork, codes: Sequence[Code], sizes: Sequence[int]
+) -> tuple[NDArray[np.uint8], Floats]:
+    """Pictures uint8 (n, size, size, 4) of codes of one picture each, and their content vectors float32 (n, 64).
+
+    sizes: pictures to a pass, the largest last.
+    """
+    pictures = _in_passes(codes, sizes, lambda part: render(generator, _joined(part)))
+    return pictures, _in_passes(list(pictures), sizes, lambda part: visual.features(np.stack(part)))
 
 
 def _in_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:
@@ -111,13 +120,7 @@ def _agreeing_sizes(generator: GarmentModel, visual: VisualNetwork, largest: int
     conditions = np.concatenate([generator.prior.sample(kind, 1, derive(n, "trial")) for n, kind in enumerate(kinds)])
     code = Code.of(conditions, [names[kind] for kind in kinds], range(count))
     codes = [code[n : n + 1] for n in range(count)]
-    (pictures, features), (same, alike) = (_trial(generator, visual, codes, size) for size in (largest, SMALLEST))
+    trials = (in_passes(generator, visual, codes, [size]) for size in (largest, SMALLEST))
+    (pictures, features), (same, alike) = trials
     agree = np.array_equal(pictures, same) and np.array_equal(features, alike)
     return (SMALLEST, largest) if agree else (largest,)
-
-
-def _trial(
-    generator: GarmentModel, visual: VisualNetwork, codes: Sequence[Code], size: int
-) -> tuple[NDArray[np.uint8], Floats]:
-    pictures = _in_passes(codes, [size], lambda part: render(generator, _joined(part)))
-    return pictures, _in_passes(list(pictures), [size], lambda part: visual.features(np.stack(part)))

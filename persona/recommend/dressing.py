@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -12,7 +13,7 @@ from persona.catalog.measure import seasons_of
 from persona.catalog.pictures import Pictures
 from persona.recommend.catalogue import Mask
 from persona.recommend.flatlay import flat_lay
-from persona.recommend.garments import Atelier, Garment
+from persona.recommend.garments import Atelier, Garment, Wish
 from persona.recommend.memo import Memo
 from persona.recommend.outfit import SHAPES, SHORTLIST, SLOT_OF, Candidate, Choice, choose, shapes
 from persona.recommend.ranking import Standing
@@ -34,6 +35,23 @@ _CATEGORIES_OF: dict[Slot, list[Category]] = {
 }
 
 
+@dataclass(frozen=True)
+class Dressing:
+    """An outfit begun. candidates: best first by slot; wanted: sets of slots that make it; wishes: of garments that are
+    to be drawn for slots without any."""
+
+    standing: Standing
+    candidates: Slots
+    wanted: Sequence[tuple[Slot, ...]]
+    wishes: list[Wish]
+
+    def choose(self, drawn: Sequence[Garment] = ()) -> Choice | None:
+        """The best outfit; None where a slot can be filled in no way. drawn: for the wishes, with their ids."""
+        candidates = self.candidates | _from_garments(drawn, self.standing)
+        # better without an outer layer than none
+        return choose(candidates, self.wanted) or choose(candidates, SHAPES)
+
+
 class Dresser:
     """Chooses, draws and stores outfits. Safe to share between threads."""
 
@@ -43,6 +61,16 @@ class Dresser:
 
     def dress(self, standing: Standing, made: Sequence[Garment] = ()) -> Choice | None:
         """The best outfit around one thing that the person likes; None where a slot can be filled in no way.
+
+        made: as of `begin`. What is generated for gaps is stored.
+        """
+        begun = self.begin(standing, made)
+        drawn = self._atelier.draw(begun.wishes)
+        reasons = standing.reasons(np.stack([garment.vector for garment in drawn])) if drawn else []
+        return begun.choose(self._atelier.keep(drawn, standing.reading.person.user_id, reasons))
+
+    def begin(self, standing: Standing, made: Sequence[Garment] = ()) -> Dressing:
+        """What an outfit around one thing that the person likes may be chosen from, and what is missing.
 
         That thing is a taste mode drawn by the seed: in its slot only the items nearest to it are tried. made: this
         answer's generated garments; they take the place of real ones when only those were asked for.
@@ -60,67 +88,50 @@ class Dresser:
             candidates |= _from_garments(made, standing)
         wanted = shapes(request.dress_for, around)
         whole = any(all(candidates[slot] for slot in shape) for shape in wanted)
-        if not whole and request.fills_gaps:
-            self._fill(candidates, wanted, standing, seed)
-        return choose(candidates, wanted) or choose(candidates, SHAPES)  # better without an outer layer than none
+        wishes = self._gaps(candidates, wanted, standing, seed) if not whole and request.fills_gaps else []
+        return Dressing(standing, candidates, wanted, wishes)
 
     def lay_out(self, choice: Choice, standing: Standing) -> Outfit:
         """Draw and store the flat-lay of a choice, as a generated picture that can be liked like any other.
 
         Being a generation of the user's, it is also erased with the user.
         """
-        pieces, picture = tuple(_as_piece(piece) for piece in choice.pieces), self._draw(choice)
-        user_id, seed = standing.reading.person.user_id, standing.seed
-        vector = np.mean([piece.vector for piece in choice.pieces], axis=0, keepdims=True)
-        prior = np.mean([piece.prior for piece in choice.pieces], keepdims=True)
-        (reasons,) = standing.reasons(vector, prior.astype(np.float32))
+        outfit = outfit_of(choice, standing, self._draw(choice))
         generation = Generation(
-            id=f"o-{digest(user_id, FLAT_LAY, seed, picture)[:32]}",
-            picture=picture,
-            user_id=user_id,
+            id=outfit.generation_id,
+            picture=outfit.picture,
+            user_id=standing.reading.person.user_id,
             model=FLAT_LAY,
-            condition_digest=digest([piece.item_id or piece.generation_id for piece in pieces]),
-            seed=seed,
-            category=pieces[0].category,
-            reasons=reasons,
+            condition_digest=choice.digest,
+            seed=standing.seed,
+            category=choice.pieces[0].category,
+            reasons=outfit.reasons,
             created_at=datetime.now(UTC),
         )
         if not self._store.generation_features([generation.id]):
-            feature = np.mean([piece.feature for piece in choice.pieces], axis=0, keepdims=True)
-            self._atelier.keeper.keep([generation], feature)
-        return Outfit(
-            generation_id=generation.id,
-            pieces=pieces,
-            picture=picture,
-            harmony=choice.rule,
-            harmony_score=round(choice.harmony, 4),
-            reasons=reasons,
-            url=picture_url(picture),
-        )
+            self._atelier.keeper.keep([generation], choice.feature[None])
+        return outfit
 
     def _draw(self, choice: Choice) -> str:
         """sha256 of the flat-lay's file, which is drawn unless it is remembered and still there."""
         key = tuple((piece.slot, piece.picture) for piece in choice.pieces)
 
         def draw() -> str:
-            return self._pictures.put(flat_lay({slot: self._pictures.get(sha) for slot, sha in key}))
+            return self._pictures.put(flat_lay({slot: self._pictures.get(sha) for slot, sha in key}), quick=True)
 
         picture = self._laid.get(key, draw)
         return picture if picture in self._pictures else draw()
 
-    def _fill(self, candidates: Slots, wanted: Sequence[tuple[Slot, ...]], standing: Standing, seed: int) -> None:
-        """Generate what the catalogue lacks, for the shape that lacks least."""
+    def _gaps(self, candidates: Slots, wanted: Sequence[tuple[Slot, ...]], standing: Standing, seed: int) -> list[Wish]:
+        """What is to be generated because the catalogue lacks it, for the shape that lacks least."""
         shape = min(wanted, key=lambda slots: sum(not candidates[slot] for slot in slots))
-        catalogue, reading = standing.catalogue, standing.reading
+        catalogue, wishes = standing.catalogue, list[Wish]()
+        allowed, taste = catalogue.shown & catalogue.pictured, Interests.whole(standing.reading.vector)
         for slot in shape:
             category = None if candidates[slot] else self._category(slot, standing.request)
             if category is not None:
-                allowed = catalogue.shown & catalogue.pictured
-                taste = Interests.whole(reading.vector)
-                wishes = self._atelier.wishes(taste, catalogue, allowed, 1, derive(seed, slot), category)
-                garments = self._atelier.draw(wishes)
-                reasons = standing.reasons(np.stack([garment.vector for garment in garments]))
-                candidates |= _from_garments(self._atelier.keep(garments, reading.person.user_id, reasons), standing)
+                wishes += self._atelier.wishes(taste, catalogue, allowed, 1, derive(seed, slot), category)
+        return wishes
 
     def _category(self, slot: Slot, request: RecommendationRequest) -> Category | None:
         """What to generate for a slot: the category asked for, else one for the season, else any that can be drawn."""
@@ -129,6 +140,23 @@ class Dresser:
             return request.category
         in_season = [name for name in fitting if request.dress_for is None or request.dress_for in seasons_of(name)]
         return next(iter(in_season or fitting), None)
+
+
+def outfit_of(choice: Choice, standing: Standing, picture: str) -> Outfit:
+    """A choice as an answer tells of it. picture: sha256 of its flat-lay's file."""
+    vector = np.mean([piece.vector for piece in choice.pieces], axis=0, keepdims=True)
+    prior = np.mean([piece.prior for piece in choice.pieces], keepdims=True)
+    (reasons,) = standing.reasons(vector, prior.astype(np.float32))
+    made = digest(standing.reading.person.user_id, FLAT_LAY, standing.seed, picture)
+    return Outfit(
+        generation_id=f"o-{made[:32]}",
+        pieces=tuple(_as_piece(piece) for piece in choice.pieces),
+        picture=picture,
+        harmony=choice.rule,
+        harmony_score=round(choice.harmony, 4),
+        reasons=reasons,
+        url=picture_url(picture),
+    )
 
 
 def _real(standing: Standing, allowed: Mask) -> Slots:

@@ -157,6 +157,17 @@ class Atelier:
 
         return self._drawn.get_all([(wish.digest, wish.seed) for wish in wishes], make)
 
+    def garment(self, wish: Wish, drawn: Drawn) -> Garment:
+        """The garment that was drawn for a wish."""
+        codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)
+        vector = self._taste.vectors_of(drawn.feature[None], attributes_of(codes))[0]
+        return Garment(drawn.rgba, wish, drawn.measures, drawn.feature, vector)
+
+    def named(self, garment: Garment, user_id: str | None, picture: str) -> Garment:
+        """The garment with the id that it has as somebody's. picture: sha256 of its file."""
+        made = digest(user_id, self.generator.version, garment.wish.digest, garment.wish.seed, picture)
+        return replace(garment, id=f"g-{made[:32]}", picture=picture)
+
     def keep(
         self, garments: Sequence[Garment], user_id: str | None, reasons: Sequence[tuple[Reason, ...]]
     ) -> list[Garment]:
@@ -187,8 +198,7 @@ class Atelier:
         picture = self._put.get((garment.wish.digest, garment.wish.seed), put)
         if picture not in self._pictures:  # erased since, with another user
             picture = put()
-        made = digest(user_id, self.generator.version, garment.wish.digest, garment.wish.seed, picture)
-        return replace(garment, id=f"g-{made[:32]}", picture=picture)
+        return self.named(garment, user_id, picture)
 
     def _stored(self, garment: Garment) -> str:
         with resting():  # most of it is waiting for the disk
@@ -234,12 +244,7 @@ class Atelier:
             kept[name] = drawn
             if self._shelf:
                 self._shelf.put(name, drawn)
-        return [self._garment(wish, kept[name]) for name, wish in zip(names, wishes)]
-
-    def _garment(self, wish: Wish, drawn: Drawn) -> Garment:
-        codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)
-        vector = self._taste.vectors_of(drawn.feature[None], attributes_of(codes))[0]
-        return Garment(drawn.rgba, wish, drawn.measures, drawn.feature, vector)
+        return [self.garment(wish, kept[name]) for name, wish in zip(names, wishes)]
 
     def _name(self, condition: str, seed: int) -> str:
         """What a drawn garment is kept under. The digest of its condition says its category, too."""

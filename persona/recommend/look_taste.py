@@ -62,7 +62,7 @@ class LookTaste:
 
         Raises NotFound for an unknown user, BadInput for an inline event on something that is not there.
         """
-        shelf = self._shelf()
+        shelf = self.shelf()
         known = self._known(user_id, profile, history, shelf.table)
         if known is None or not known.anything:
             return {}
@@ -80,13 +80,30 @@ class LookTaste:
         skin: Lab | None,
     ) -> tuple[str, list[PersonalLook]]:
         """Looks made for a person, and the model's version. Raises as `scores`, and OutOfDate without a generator."""
-        if self._generator is None:
-            raise OutOfDate("look-gan: no such model folder in PERSONA_MODELS; run `persona train look-gan`")
-        shelf = self._shelf()
+        shelf, generator = self.shelf(), self._need_generator()
         known = self._known(user_id, profile, history, shelf.table)
+        return generator.version, self._made(known, shelf, count, seed, occasion, skin)
+
+    def made_with_scores(
+        self, profile: Profile, events: Sequence[Event], shelf: LookShelf, count: int, seed: int, skin: Lab | None
+    ) -> tuple[str, list[PersonalLook], list[float]]:
+        """As `made_for` of a stored user who was read already, and how much they like each look.
+
+        events: the last LONGEST_MEMORY of all kinds. Raises OutOfDate without a generator.
+        """
+        known = self._of(profile, events, shelf.table, self._garments())
+        made = self._made(known, shelf, count, seed, None, skin)
+        vector = self._taste.encode(known.profile, known.history, shelf.table, shelf.vectors)
+        drawn = look_table([look_item(f"made-{n}", one.look, None) for n, one in enumerate(made)])
+        scores = self._taste.item_vectors(drawn) @ vector
+        return self._need_generator().version, made, scores.astype(float).tolist()
+
+    def _made(
+        self, known: _Known | None, shelf: LookShelf, count: int, seed: int, occasion: Occasion | None, skin: Lab | None
+    ) -> list[PersonalLook]:
         stated, done = (known.profile, known.history) if known else (None, ())
-        made = personal_looks(
-            self._generator,
+        return personal_looks(
+            self._need_generator(),
             self._taste,
             shelf.table,
             stated,
@@ -97,9 +114,18 @@ class LookTaste:
             skin=skin,
             vectors=shelf.vectors,
         )
-        return self._generator.version, made
 
-    def _shelf(self) -> LookShelf:
+    @property
+    def version(self) -> str | None:
+        """Of the two models together; None without a generator."""
+        return f"{self._taste.version}+{self._generator.version}" if self._generator else None
+
+    def _need_generator(self) -> LookGenerator:
+        if self._generator is None:
+            raise OutOfDate("look-gan: no such model folder in PERSONA_MODELS; run `persona train look-gan`")
+        return self._generator
+
+    def shelf(self) -> LookShelf:
         """The looks that ship and those that the store has for everybody."""
         items = {item.id: item for item in self._shipped} | {item.id: item for item in self._store.looks()}
         kept, wanted = self._kept, list(items.values())

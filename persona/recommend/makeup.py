@@ -6,7 +6,7 @@ A photo is opened, read, painted on and forgotten: it is in memory only, nowhere
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,9 +30,10 @@ from persona.makeup.quality import check, counted
 from persona.makeup.read import LookReader
 from persona.makeup.render import apply
 from persona.makeup.skin import read_skin
+from persona.makeup.tastes import PersonalLook
 from persona.makeup.transfer import transfer
 from persona.recommend.credentials import Signer, open_signer
-from persona.recommend.look_taste import LookTaste
+from persona.recommend.look_taste import LookShelf, LookTaste
 from persona.recommend.lookbook import USUAL_TONE, Lookbook
 from persona.recommend.makeup_types import (
     AdviceAnswer,
@@ -65,7 +66,7 @@ from persona.recommend.provenance import Label, SourceType, read_label
 from persona.recommend.seeds import derive
 from persona.settings import Settings
 from persona.store import Store
-from persona.store.records import Profile, Traits
+from persona.store.records import Event, Profile, Traits
 from persona.taste.model import TasteModel
 from persona.taste.table import DIMENSIONS, ItemTable
 
@@ -174,11 +175,27 @@ class MakeupStudio:
         seed = request.seed if request.seed is not None else derive(request.user_id or "anybody", "looks")
         person = request.user_id, request.profile, request.history
         model, made = taste.made_for(*person, request.count, seed, request.occasion, monk_lab(tone))
-        looks = tuple(
-            MadeLook(look=one.look, occasion=one.category, seed=one.seed, condition_digest=one.digest, like=one.like)
-            for one in made
-        )
-        return MadeLooks(model=model, seed=seed, looks=looks)
+        return MadeLooks(model=model, seed=seed, looks=_made_looks(made))
+
+    @property
+    def version(self) -> str | None:
+        """Of the models that make looks for a person's taste; None where they are not there."""
+        return None if self._taste is None else self._taste.version
+
+    def look_shelf(self) -> LookShelf:
+        """The looks that tastes are read over, as they are now. Raises OutOfDate where the models are not there."""
+        return self._need_taste().shelf()
+
+    def made_with_scores(
+        self, profile: Profile, events: Sequence[Event], shelf: LookShelf, count: int, seed: int
+    ) -> tuple[MadeLooks, list[float]]:
+        """What `made_for` makes for a stored user who was read already, and how much they like each look, in its order.
+
+        events: their last LONGEST_MEMORY of all kinds. Raises OutOfDate where the models are not there.
+        """
+        skin = monk_lab(profile.traits.skin_tone or USUAL_TONE)
+        model, made, scores = self._need_taste().made_with_scores(profile, events, shelf, count, seed, skin)
+        return MadeLooks(model=model, seed=seed, looks=_made_looks(made)), scores
 
     def analyze(self, request: AnalyzeRequest) -> Analysis:
         """Read skin tone and face shape of a photo; the person's own word first. Raises as `apply`."""
@@ -310,6 +327,13 @@ class MakeupStudio:
             **more,
         )
         return MadeUpPhoto(opened.photo, painted, label, self._models.signer, done)
+
+
+def _made_looks(made: Sequence[PersonalLook]) -> tuple[MadeLook, ...]:
+    return tuple(
+        MadeLook(look=one.look, occasion=one.category, seed=one.seed, condition_digest=one.digest, like=one.like)
+        for one in made
+    )
 
 
 def _products(content: bytes) -> ProductTable:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.recommend.harmony import harmony
+from persona.recommend.seeds import digest
 from persona.recommend.types import Slot
 from persona.store.records import Category, Colour, Season
 
@@ -56,6 +57,16 @@ class Choice:
     pieces: tuple[Candidate, ...]
     rule: str
     harmony: float
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the pieces' ids."""
+        return digest([piece.item_id or piece.generation_id for piece in self.pieces])
+
+    @property
+    def feature(self) -> Floats:
+        """Content vector (64,) of the outfit: the mean of its pieces'."""
+        return np.asarray(np.mean([piece.feature for piece in self.pieces], axis=0))
 
 
 def shapes(season: Season | None, around: Slot | None = None) -> list[tuple[Slot, ...]]:

@@ -70,7 +70,21 @@ def stored_person(store: Store, user_id: str) -> Person:
         raise NotFound(f"user_id: there is no user {user_id!r}; {remedy}") from error
     watermark = store.event_watermark(user_id)  # read before the events: one that arrives in between counts next time
     events = store.history(user_id, limit=LONGEST_MEMORY, domain="garment")
-    return Person(user_id, profile, events, watermark, profile.consents.get("personalisation", True))
+    return _stored(profile, watermark, events)
+
+
+def _stored(profile: Profile, watermark: int, events: Sequence[Event]) -> Person:
+    return Person(profile.id, profile, events, watermark, profile.consents.get("personalisation", True))
+
+
+def stored_people(store: Store, user_ids: Sequence[str]) -> dict[str, Person]:
+    """Many users of the store as `stored_person` gives each, by id; those who are not there are left out."""
+    profiles = store.users(user_ids)
+    watermarks = store.event_watermarks(user_ids)  # before the events, as there
+    events = store.last_events(user_ids, LONGEST_MEMORY, domain="garment")
+    return {
+        profile.id: _stored(profile, watermarks.get(profile.id, 0), events.get(profile.id, [])) for profile in profiles
+    }
 
 
 def inline_person(request: RecommendationRequest) -> Person:

@@ -88,8 +88,13 @@ class Reading:
         return ~self.catalogue.without(self.person.last_words[0])
 
 
-def read_person(person: Person, catalogue: Catalogue, taste: TasteModel, store: Store, beside: Beside) -> Reading:
-    """Read a person. A stored one's vector is taken from the store while it is current, else made and stored."""
+def read_person(
+    person: Person, catalogue: Catalogue, taste: TasteModel, store: Store | None, beside: Beside
+) -> Reading:
+    """Read a person. A stored one's vector is taken from the store while it is current, else made and stored.
+
+    store: None to make it in any case, and store nothing.
+    """
     history, cold_start = known_of(person, catalogue, beside)
     if cold_start in ("segment", "popularity"):
         return Reading(person, taste, catalogue, np.zeros_like(catalogue.mean), (), cold_start)
@@ -110,11 +115,11 @@ def known_of(person: Person, catalogue: Catalogue, beside: Beside) -> tuple[Sequ
 
 
 def _vector(
-    person: Person, history: Sequence[HistoryEntry], catalogue: Catalogue, taste: TasteModel, store: Store
+    person: Person, history: Sequence[HistoryEntry], catalogue: Catalogue, taste: TasteModel, store: Store | None
 ) -> Floats:
     """Preferences, item vectors and which styles are in force can change without an event, so what a vector was made
     from is compared too."""
-    if person.user_id is None or person.session:
+    if store is None or person.user_id is None or person.session:
         return taste.encode(person.profile, history, catalogue.table, catalogue.vectors)
     made_from = {
         "statements": statements_digest(person.profile),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Row, Select, case, exists, false, func, not_, select
+from sqlalchemy import ColumnElement, Row, Select, case, exists, false, func, not_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.errors import BadInput, Conflict
@@ -110,14 +110,35 @@ class Events(Database):
         """
         for part in batches(self._everybody() if user_ids is None else user_ids, 500):
             with self._reading() as session:
-                found = _histories(session, part, limit)
+                found = _histories(session, part, limit, _WORN)
             for user_id in part:
                 yield user_id, found.get(user_id, [])
+
+    def last_events(
+        self, user_ids: Iterable[str], limit: int = 50, *, domain: Domain | None = None
+    ) -> dict[str, list[Event]]:
+        """Return the last events of many users as `history` does of one, by user; those without are left out."""
+        wanted = _IN_TASTE[domain] if domain is not None else true()
+        found: dict[str, list[Event]] = {}
+        with self._reading() as session:
+            for part in batches(user_ids, 500):
+                found |= _histories(session, part, limit, wanted)
+        return found
 
     def event_watermark(self, user_id: str) -> int:
         """Return the row number of a user's last event, 0 if there is none; it rises with every event that is added."""
         with self._reading() as session:
             return session.scalar(select(func.max(EventRow.id)).where(EventRow.user_id == user_id)) or 0
+
+    def event_watermarks(self, user_ids: Iterable[str]) -> dict[str, int]:
+        """Return the watermarks of many users, as `event_watermark` of one; users without events are left out."""
+        query = select(EventRow.user_id, func.max(EventRow.id)).group_by(EventRow.user_id)
+        found: dict[str, int] = {}
+        with self._reading() as session:
+            for part in batches(user_ids):
+                rows = session.execute(query.where(EventRow.user_id.in_(part)))
+                found.update((row[0], row[1]) for row in rows)
+        return found
 
     def item_popularity(self) -> dict[str, float]:
         """Return the weighted number of events (see POPULARITY) of every garment that has events.
@@ -202,10 +223,12 @@ def _refused(purpose: str) -> Select[Any]:
     return select(ConsentRow.user_id).where(ConsentRow.purpose == purpose, ConsentRow.granted == false())
 
 
-def _histories(session: Session, user_ids: Sequence[str], limit: int) -> dict[str, list[Event]]:
-    """The last `limit` events of each user, oldest first."""
+def _histories(
+    session: Session, user_ids: Sequence[str], limit: int, wanted: ColumnElement[bool]
+) -> dict[str, list[Event]]:
+    """The last `limit` of the wanted events of each user, oldest first."""
     newest = func.row_number().over(partition_by=EventRow.user_id, order_by=(EventRow.at.desc(), EventRow.id.desc()))
-    counted = EventRow.user_id.in_(user_ids), _WORN
+    counted = EventRow.user_id.in_(user_ids), wanted
     ranked = select(*STORED, EventRow.id, newest.label("place")).where(*counted).subquery()
     query = select(*(ranked.c[name] for name in COLUMNS)).where(ranked.c.place <= limit)
     found: dict[str, list[Event]] = {}
