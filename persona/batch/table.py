@@ -160,7 +160,7 @@ def _feature(made: Made, entry: Entry) -> Any:
 
 def _batches(path: Path, columns: Sequence[str] | None) -> Iterable[Rows]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(batch_size=ROWS, columns=columns):
                 yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowException) as error:
