@@ -16,7 +16,6 @@ from persona.batch.draft import telling_no_room
 from persona.batch.layout import Layout
 from persona.batch.reading import Catalogues, Shard
 from persona.batch.shard import ShardMaker, check_same
-from persona.batch.table import table_of
 from persona.batch.types import Manifest, Run, ShardRecord, Spec, Totals, Versions
 from persona.batch.writing import ShardWriter
 from persona.errors import BadInput, Conflict, NoRoom, NotFound, OutOfDate
