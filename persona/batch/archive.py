@@ -106,14 +106,11 @@ class Stored:
 
     def read(self, sha256: str) -> bytes:
         """A picture's file. Raises NotFound, and BadInput for an archive that cannot be read."""
-        if self._archive is None:
-            return self._folder.open_bytes(sha256)
-        offset, size = self.members.get(f"{sha256}.webp", (0, 0))
-        if not size:
-            raise NotFound(f"picture {sha256} is not in {self._archive}")
-        with self._archive.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        return self._folder.open_bytes(sha256) if self._archive is None else self._member(f"{sha256}.webp")
+
+    def note(self, sha256: str) -> bytes:
+        """What stands beside a picture in an archive, JSON. Raises as `read`, and NotFound for single files."""
+        return self._member(f"{sha256}.json")
 
     @property
     def members(self) -> dict[str, tuple[int, int]]:
@@ -121,6 +118,14 @@ class Stored:
         if self._members is None:
             self._members = {} if self._archive is None else _members(self._archive)
         return self._members
+
+    def _member(self, name: str) -> bytes:
+        if self._archive is None or name not in self.members:
+            raise NotFound(f"{name} is not in {self._archive or self._folder.root}")
+        offset, size = self.members[name]
+        with self._archive.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
 
 
 def _members(archive: Path) -> dict[str, tuple[int, int]]:

@@ -6,7 +6,8 @@ A shard's files are on the disk before its row is written: whatever dies in betw
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,14 @@ def open_maker(out: Path, settings: Settings) -> ShardMaker:
     layout = Layout(out)
     run = layout.read_run()
     torch.set_num_threads(run.versions.threads)
-    recommender = Recommender.open(settings)
-    maker = Maker(recommender, run.spec)
-    check_same(run.versions, maker.versions, out)
-    return ShardMaker(layout, run, Plan(layout.next_plan), maker, recommender.store, arm_models(settings, run.versions))
+    with ExitStack() as opened:
+        recommender = Recommender.open(settings)
+        opened.callback(recommender.close)
+        maker = Maker(recommender, run.spec)
+        opened.callback(maker.close)
+        check_same(run.versions, maker.versions, out)
+        plan, models_of = Plan(layout.next_plan), arm_models(settings, run.versions)
+        return ShardMaker(layout, run, plan, maker, recommender.store, models_of, opened.pop_all())
 
 
 def check_same(planned: Versions, here: Versions, out: Path) -> None:
@@ -71,7 +76,10 @@ def arm_models(settings: Settings, versions: Versions) -> ModelsOf:
 
 @dataclass
 class ShardMaker:
-    """Makes one shard after the other: a `persona.batch.types.Make`. Not to be shared between threads."""
+    """Makes one shard after the other: a `persona.batch.types.Make`. Not to be shared between threads.
+
+    owned: what is to be closed with it.
+    """
 
     layout: Layout
     run: Run
@@ -79,6 +87,7 @@ class ShardMaker:
     maker: Maker
     store: Store
     models_of: ModelsOf
+    owned: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         known = self.layout.manifest.exists()
@@ -105,14 +114,14 @@ class ShardMaker:
 
     def close(self) -> None:
         """Let go of models and store."""
-        self.maker.close()
-        self.store.close()
+        self.owned.close()
 
     def _write(self, number: int, planned: Mapping[str, bool], gone: Set[str], source: Shard | None) -> ShardRecord:
         """planned: whether to make it anew, by user, in the order of the ids. source: of those who are carried over."""
         made = self.maker.make(user_id for user_id, todo in planned.items() if todo and user_id not in gone)
         carried = _Carried(source)
-        with ShardWriter(self.layout.work, number, self.run.spec.archive, self.models_of) as writer:
+        writing = ShardWriter(self.layout.work, number, self.run.spec.archive, self.models_of)
+        with closing(made), writing as writer:
             for user_id, todo in planned.items():
                 if user_id in gone:
                     writer.leave_out()

@@ -10,12 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from persona.batch.types import Versions
 from persona.catalog.pictures import encode
 from persona.recommend.entries import Entry
 from persona.recommend.seeds import derive
 from persona.store.records import Reason
 
 MODELS = ("taste-garment@0123456789ab", "garment-64@ba9876543210")
+VERSIONS = Versions(
+    taste={"default": MODELS[0]}, generator={"default": MODELS[1]}, looks=None, visual="v", device="cpu", threads=1,
+    batch=8,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,14 @@ from persona.batch.draft import telling_no_room
 from persona.batch.layout import Layout
 from persona.batch.reading import Catalogues, Shard
 from persona.batch.shard import ShardMaker, check_same
-from persona.batch.types import Manifest, Run, ShardRecord, Spec, Totals, Versions
+from persona.batch.types import Manifest, Run, ShardRecord, Spec, Totals
 from persona.batch.writing import ShardWriter
 from persona.errors import BadInput, Conflict, NoRoom, NotFound, OutOfDate
 from persona.store import Profile, Store
 from persona.store.batches import Member
 
-from .made_up import MODELS, Made, all_made_up, made_up
+from .made_up import MODELS, VERSIONS, Made, all_made_up, made_up
 
-VERSIONS = Versions(
-    taste={"default": MODELS[0]}, generator={"default": MODELS[1]}, looks=None, visual="v", device="cpu", threads=1,
-    batch=8,
-)  # fmt: skip
 USERS = [f"u{n}" for n in range(6)]
 Meanwhile = Callable[[str], object]
 
