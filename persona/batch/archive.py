@@ -5,16 +5,15 @@ In a tar a picture is `SHA256.webp`, and beside it stands `SHA256.json`, which s
 
 from __future__ import annotations
 
-import ctypes
+import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from persona.batch.draft import Draft
+from persona.batch.draft import Draft, sync_disk
 from persona.batch.types import File
 from persona.catalog.pictures import Pictures, write_whole
 from persona.errors import BadInput, NotFound
@@ -90,7 +89,7 @@ class Files:
     def finish(self) -> tuple[File, ...]:
         """Wait for the disk. The shard has no file of its own here."""
         if self._written:
-            _sync(self._pictures.root)
+            sync_disk(self._pictures.root)
         return ()
 
     def drop(self) -> None:
@@ -105,8 +104,13 @@ class Stored:
         self._members: dict[str, tuple[int, int]] | None = None
 
     def read(self, sha256: str) -> bytes:
-        """A picture's file. Raises NotFound, and BadInput for an archive that cannot be read."""
-        return self._folder.open_bytes(sha256) if self._archive is None else self._member(f"{sha256}.webp")
+        """A picture's file. Raises NotFound, and BadInput for one that is not what its name says."""
+        single = self._archive is None
+        content = self._folder.open_bytes(sha256) if single else self._member(f"{sha256}.webp")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            place = self._archive or self._folder.path(sha256)
+            raise BadInput(str(place), f"is damaged (picture {sha256}); see `persona batch verify`, make it anew")
+        return content
 
     def note(self, sha256: str) -> bytes:
         """What stands beside a picture in an archive, JSON. Raises as `read`, and NotFound for single files."""
@@ -134,17 +138,3 @@ def _members(archive: Path) -> dict[str, tuple[int, int]]:
             return {member.name: (member.offset_data, member.size) for member in tar}
     except (OSError, tarfile.TarError) as error:
         raise BadInput(str(archive), f"is damaged ({error}); see `persona batch verify`, make it anew") from error
-
-
-def _sync(folder: Path) -> None:
-    """Have a whole file system on the disk; raises OSError where some of it could not be written."""
-    system = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(system, "syncfs"):  # only Linux has it
-        os.sync()
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if system.syncfs(handle):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
-    finally:
-        os.close(handle)

@@ -6,7 +6,7 @@ The same rows give the same bytes, by the same version of Arrow, however they we
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from persona.batch.making import Made
 
 Rows: TypeAlias = pa.Table  # with these columns, or some of them
+_TOLD = ("kind", "model", "generated", "licence")  # of a picture, beside it
 ROWS = 4096  # to a row group; what a writer holds in memory
 _REASON = pa.struct(
     [
@@ -85,12 +86,19 @@ def entries_of(rows: Rows) -> list[Entry]:
 def made_pictures(rows: Rows) -> dict[str, dict[str, Any]]:
     """What goes into the archive: sha256 of every picture that was made, in the order of the rows, and of the first
     entry that shows it `kind`, `model`, `generated` and `licence`. Pictures of real items stay with their owner."""
-    columns = ["picture", "kind", "model", "generated", "licence"]
     found: dict[str, dict[str, Any]] = {}
-    for row in rows.select(columns).to_pylist():
+    for row in rows.select([*_TOLD, "picture", "generator_model", "detail"]).to_pylist():
         if row["picture"] is not None and row["kind"] != "item":
-            found.setdefault(row.pop("picture"), row)
+            found.setdefault(row["picture"], {name: row[name] for name in _TOLD})
+        for piece in made_pieces(json.loads(row["detail"])) if row["kind"] == "outfit" else ():
+            about = {"kind": "garment", "model": row["generator_model"], "generated": True, "licence": row["licence"]}
+            found.setdefault(piece["picture"], about)
     return found
+
+
+def made_pieces(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of an outfit's detail, the pieces that were made for it because the catalogue had none."""
+    return [piece for piece in detail.get("pieces", ()) if piece.get("generation_id") and piece.get("picture")]
 
 
 def by_user(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Rows]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.batch.types import Versions
+from persona.batch.layout import Layout
+from persona.batch.types import Manifest, Spec, Totals, Versions, shard_of
+from persona.batch.writing import ShardWriter
 from persona.catalog.pictures import encode
 from persona.recommend.entries import Entry
 from persona.recommend.seeds import derive
@@ -21,6 +24,10 @@ VERSIONS = Versions(
     taste={"default": MODELS[0]}, generator={"default": MODELS[1]}, looks=None, visual="v", device="cpu", threads=1,
     batch=8,
 )  # fmt: skip
+
+
+SHARDS = 2
+USERS = sorted(f"u{n}" for n in range(8))
 
 
 @dataclass(frozen=True)
@@ -90,3 +97,22 @@ def made_up(user_id: str, garments: int = 2, salt: str = "") -> Made:
 def all_made_up(user_ids: Iterable[str]) -> Iterator[Made]:
     """For one user after the other."""
     return (made_up(user_id) for user_id in user_ids)
+
+
+def catalogue(
+    out: Path, archive: Any = "tar", change: Callable[[str], str] = lambda name: name, salt: str = ""
+) -> Path:
+    """A finished directory. change: of a user's id, to where it does not belong. salt: another one, other pictures."""
+    records = []
+    for number in range(SHARDS):
+        with ShardWriter(out, number, archive, lambda _: MODELS) as writer:
+            for name in sorted(change(one) for one in USERS if shard_of(one, SHARDS) == number):
+                writer.add(made_up(name, salt=salt))
+            writer.add(
+                Made(next(f"x{n}" for n in range(99) if shard_of(f"x{n}", SHARDS) == number), "set_aside", "NaN")
+            )
+            records.append(writer.finish())
+    spec = Spec(archive=archive)
+    manifest = Manifest(spec=spec, versions=VERSIONS, shards=tuple(records), totals=Totals.of(records))
+    Layout(out).manifest.write_text(manifest.model_dump_json())
+    return out
