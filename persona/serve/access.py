@@ -79,7 +79,8 @@ SCOPES: dict[str, Scope | Literal["public", "page"]] = {
 END_USER: frozenset[str] = frozenset({
     "api.recommend", "api.vary", "api.add_events", "api.put_user", "api.get_user", "api.delete_user",
     "export.export_user", "jobs.begin_job", "jobs.get_job", "jobs.cancel_job",
-    "lists.list_items", "lists.get_item", "lists.similar_items", "lists.list_events", "lists.list_generations", "lists.user_catalogue",
+    "lists.list_items", "lists.get_item", "lists.similar_items", "lists.list_events", "lists.list_generations",
+    "lists.user_catalogue",
     "makeup.apply_makeup", "makeup.transfer_makeup", "makeup.advise_makeup", "makeup.analyze_face",
     "makeup.list_looks", "makeup.make_looks", "makeup.draw_chart", "makeup.save_look", "makeup.saved_looks",
     "makeup.delete_look", "styles.apply_style", "styles.restore_picture",

@@ -68,7 +68,7 @@ def made_up(user_id: str, garments: int = 2, salt: str = "") -> Made:
         Entry(
             kind="garment",
             rank=n + 1,
-            generation_id=f"g-{user_id}-{n}",
+            generation_id=f"g-{user_id}{salt}-{n}",
             picture=sha,
             category="dress",
             colour="red",
@@ -79,7 +79,7 @@ def made_up(user_id: str, garments: int = 2, salt: str = "") -> Made:
         for n, sha in enumerate(shas[:garments])
     ]
     outfit = Entry(
-        kind="outfit", rank=1, generation_id=f"o-{user_id}", picture=shas[garments], category="dress",
+        kind="outfit", rank=1, generation_id=f"o-{user_id}{salt}", picture=shas[garments], category="dress",
         model="flat-lay@1", detail={"pieces": [{"slot": "dress", "generation_id": f"g-{user_id}-0"}]}, **drawn,
     )  # fmt: skip
     look = Entry(

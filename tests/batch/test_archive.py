@@ -75,6 +75,10 @@ def test_single_files_that_were_torn_are_written_again(tmp_path: Path) -> None:
     single.add(sha256, file, {})
     single.finish()
     assert pictures.open_bytes(sha256) == file
+    pictures.path(sha256).write_bytes(file[:-1])
+    with pytest.raises(BadInput, match=f"{sha256}.webp: is damaged"):
+        Stored(pictures.root, None).read(sha256)
+    pictures.path(sha256).write_bytes(file)
     assert [path.name for path in pictures.root.rglob("*") if path.is_file()] == [f"{sha256}.webp"]
 
 

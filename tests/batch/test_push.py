@@ -144,10 +144,14 @@ def test_damaged_files_are_told(filled: Store, pictures: Pictures, tmp_path: Pat
     with pytest.raises(BadInput, match=r"parquet: is damaged"):
         push(out, filled, pictures)
     index.write_bytes(whole)
-    shutil_free = next((out / "pictures").iterdir())
-    shutil_free.write_bytes(shutil_free.read_bytes()[:512])
-    with pytest.raises((BadInput, NotFound)):
-        push(out, filled, pictures)
+    archive = next((out / "pictures").iterdir())
+    whole = archive.read_bytes()
+    for cut in (100, 512, 700, len(whole) // 2):
+        archive.write_bytes(whole[:cut])
+        with pytest.raises((BadInput, NotFound), match=archive.name):
+            push(out, filled, pictures)
+    archive.write_bytes(whole)
+    assert push(out, filled, pictures).users == len(USERS)
 
 
 def test_what_was_made_for_an_outfit_is_kept_too() -> None:
