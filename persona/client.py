@@ -22,6 +22,7 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel
 
+from persona.recommend.entries import Kind, UserCatalogue
 from persona.recommend.job_types import JobAnswer, JobRequest
 from persona.recommend.list_types import (
     EventPage,
@@ -200,6 +201,10 @@ class Client:
         """The pictures that were made for a user, newest first."""
         pages = self._pages(f"{_user(user_id)}/generations", GenerationPage)
         return (made for page in pages for made in page.generations)
+
+    def catalogue(self, user_id: str, kind: Kind | None = None) -> UserCatalogue:
+        """What the last batch made for a user; kind: only entries of it. Raises NotFound where there is nothing."""
+        return self._get(f"{_user(user_id)}/catalogue", UserCatalogue, {"kind": kind} if kind else None)
 
     def get_item(self, item_id: str) -> ListedItem:
         """A garment of the catalogue."""

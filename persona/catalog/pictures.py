@@ -46,13 +46,17 @@ class Pictures:
         """
         content = encode(rgba, quick=quick)
         sha256 = hashlib.sha256(content).hexdigest()
-        path = self.path(sha256)
-        if path.exists():
-            with suppress(FileNotFoundError):
-                os.utime(path)  # somebody wants it: see older_than
-        if not path.exists():
-            write_whole(path, content)
+        if not self.touch(sha256):
+            write_whole(self.path(sha256), content)
         return sha256
+
+    def touch(self, sha256: str) -> bool:
+        """Say that somebody wants the picture, see `older_than`; False where it is not there."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def get(self, sha256: str) -> Bytes:
         """The premultiplied picture, uint8 (h, w, 4). Raises NotFound."""

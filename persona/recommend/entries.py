@@ -38,9 +38,15 @@ class Entry(Record):
     )
 
 
+class ShownEntry(Entry):
+    """An entry with the address of its picture."""
+
+    url: str | None = Field(default=None, description="where the picture is", examples=["/i/5f0c...e1.webp"])
+
+
 class UserCatalogue(Record):
     """What the last batch made for a user, but for what they refused since and what is no longer to be had."""
 
     user_id: Identifier
     made_at: datetime = Field(description="when the batch that made it was pushed")
-    entries: tuple[Entry, ...] = Field(description="by kind, best first")
+    entries: tuple[ShownEntry, ...] = Field(description="by kind, best first; ranks are those of the batch")

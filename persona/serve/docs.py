@@ -119,7 +119,8 @@ def secured(spec: Json, openly: bool) -> Json:
 def operations(spec: Json) -> list[Json]:
     """The operations in the order a reader wants them: each with its path, method, body fields and answers."""
     order = ["recommend", "vary", "add_events", "put_user", "get_user", "delete_user", "export_user", "list_events",
-             "list_generations", "list_users", "similar_users", "list_items", "get_item", "similar_items",
+             "list_generations", "user_catalogue", "list_users", "similar_users", "list_items", "get_item",
+             "similar_items",
              "begin_job", "get_job", "cancel_job",
              "apply_makeup", "transfer_makeup", "advise_makeup", "analyze_face", "list_looks", "make_looks",
              "draw_chart", "save_look", "saved_looks", "delete_look", "apply_style", "restore_picture", "list_styles",

@@ -7,6 +7,7 @@ from flask import Response
 from pydantic import Field
 
 from persona.errors import NotFound
+from persona.recommend.entries import Kind, UserCatalogue
 from persona.recommend.list_types import (
     EventPage,
     GenerationPage,
@@ -17,6 +18,7 @@ from persona.recommend.list_types import (
     SimilarUsers,
     UserPage,
 )
+from persona.recommend.pushed import pushed_catalogue
 from persona.recommend.similar import listed
 from persona.recommend.types import picture_url
 from persona.serve import strict
@@ -42,6 +44,12 @@ class PageQuery(Record):
     cursor: str | None = Field(
         default=None, max_length=512, description="`next` of the page before; left out: the first page"
     )
+
+
+class KindQuery(Record):
+    """Which part of a catalogue."""
+
+    kind: Kind | None = Field(default=None, description="only entries of this kind; left out: all")
 
 
 class SimilarQuery(Record):
@@ -133,3 +141,16 @@ def list_generations(user_id: str, path: UserPath, page: PageQuery) -> Response:
     found = store.generation_page(user_id, page.limit, page.cursor)
     made = tuple(MadeGarment(**dict(one), url=picture_url(one.picture)) for one in found.rows)
     return as_json(GenerationPage(generations=made, next=found.next))
+
+
+@lists.get("/users/<user_id>/catalogue")
+@lists.input(UserPath, location="path", arg_name="path")
+@lists.input(KindQuery, location="query", arg_name="wanted")
+@lists.output(UserCatalogue, description="the catalogue")
+def user_catalogue(user_id: str, path: UserPath, wanted: KindQuery) -> Response:
+    """The catalogue that the last batch made for a user
+
+    Nothing is computed: it is as it was pushed, without what the user refused since and what is no longer to be had.
+    There is none for a user who refuses personalisation.
+    """
+    return as_json(pushed_catalogue(service().recommender, user_id, wanted.kind))

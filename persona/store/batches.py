@@ -168,6 +168,15 @@ class Batches(Database):
             replace(session, UserCatalogueRow.__table__, rows)
             return len(rows)
 
+    def pushed_by(self, run: str, user_ids: Sequence[str]) -> set[str]:
+        """Return those of these users whose catalogue this run pushed."""
+        found: set[str] = set()
+        with self._reading() as session:
+            for part in batches(user_ids):
+                theirs = UserCatalogueRow.user_id.in_(part), UserCatalogueRow.run == run
+                found.update(session.scalars(select(UserCatalogueRow.user_id).where(*theirs)))
+        return found
+
     def drop_old_catalogues(self, run: str) -> int:
         """Drop what was pushed by other runs than this; returns of how many users."""
         with self._writing() as session:

@@ -16,6 +16,7 @@ from persona.store.engine import Database
 from persona.store.exported import (
     FORMAT,
     ExportedAnswer,
+    ExportedCatalogue,
     ExportedConsent,
     ExportedEvent,
     ExportedGeneration,
@@ -37,6 +38,7 @@ from persona.store.schema import (
     PreferenceRow,
     StyleRow,
     StyleVectorRow,
+    UserCatalogueRow,
     UserRow,
 )
 from persona.store.users import TRAITS
@@ -89,6 +91,7 @@ class _Lists:
         yield "items", select(ItemRow.__table__).where(*own).order_by(ItemRow.id), self._item
         styles = select(StyleRow.__table__).join(ItemRow).where(*own)
         yield "styles", styles.order_by(StyleRow.item_id), self._style
+        yield "catalogues", self._of(UserCatalogueRow), _plain(ExportedCatalogue)
         yield "jobs", self._of(JobRow).order_by(JobRow.created_at, JobRow.id), _plain(ExportedJob)
         yield "answers", self._of(IdempotencyRow).order_by(IdempotencyRow.created_at, IdempotencyRow.id), _answer
 

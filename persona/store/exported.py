@@ -84,6 +84,14 @@ class ExportedStyle(Record):
     vectors: tuple[tuple[float, ...], ...]
 
 
+class ExportedCatalogue(Record):
+    """What the last batch made for the user."""
+
+    run: str
+    entries: tuple[dict[str, JsonValue], ...] = Field(description="items, garments, outfits and looks, with reasons")
+    made_at: AwareDatetime
+
+
 class ExportedJob(Record):
     """Long work about the user, and what came of it."""
 
@@ -122,5 +130,6 @@ class UserExport(Record):
     generations: tuple[ExportedGeneration, ...] = Field(description="oldest first")
     items: tuple[ExportedItem, ...] = Field(description="saved looks, and styles")
     styles: tuple[ExportedStyle, ...]
+    catalogues: tuple[ExportedCatalogue, ...] = Field(description="one at most")
     jobs: tuple[ExportedJob, ...]
     answers: tuple[ExportedAnswer, ...]

@@ -263,7 +263,7 @@ class Generation(Record):
     model: str
     condition_digest: Sha256
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    category: Category
+    category: ItemCategory  # of a look, what it is for
     reasons: tuple[Reason, ...] = ()
     created_at: AwareDatetime
 

@@ -50,6 +50,7 @@ OPERATIONS = [
     ("get", "/v1/users"),
     ("get", "/v1/users/{user_id}/events"),
     ("get", "/v1/users/{user_id}/generations"),
+    ("get", "/v1/users/{user_id}/catalogue"),
     ("get", "/v1/users/{user_id}/similar"),
     ("get", "/v1/items"),
     ("get", "/v1/items/{item_id}"),
