@@ -12,6 +12,7 @@ from pathlib import Path
 
 from persona.batch.layout import Layout
 from persona.batch.local import LocalExecutor
+from persona.batch.ray import RayExecutor
 from persona.batch.types import File, Run, ShardRecord, Spec, Versions
 from persona.errors import BadInput
 from persona.settings import Settings
@@ -97,7 +98,9 @@ def open_light(out: Path, settings: Settings) -> LightMaker:
     return LightMaker(layout, layout.read_run(), Store.open(settings.url))
 
 
-if __name__ == "__main__":  # OUT URL: two shards of that run, by two workers
+if __name__ == "__main__":  # local|ray OUT URL: two shards of that run, by two workers
     from tests.batch.light import open_light as opening  # of a name that workers can import
 
-    list(LocalExecutor(Settings(database_url=sys.argv[2]), opening, workers=2).run(Path(sys.argv[1]), range(2)))
+    kind = {"local": LocalExecutor, "ray": RayExecutor}[sys.argv[1]]
+    executor = kind(Settings(database_url=sys.argv[3]), opening, workers=2)
+    print(*sorted(record.shard for record in executor.run(Path(sys.argv[2]), range(2))))

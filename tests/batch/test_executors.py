@@ -18,14 +18,16 @@ import pytest
 
 from persona.batch.layout import Layout
 from persona.batch.local import LocalExecutor
+from persona.batch.ray import Needs, RayExecutor, everywhere, refuse_sqlite
 from persona.batch.types import Executor
 from persona.errors import BadInput, NotFound, PersonaError
 from persona.settings import Settings
 from persona.store import Store
 
-from .light import RUN, begin, begun, open_light, order
+from .light import RUN, VERSIONS, begin, begun, open_light, order
 
 SHARDS = 8
+RAYS_WARNINGS = pytest.mark.filterwarnings("ignore")  # of its own code, wherever it is called
 
 
 def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -52,6 +54,7 @@ class ExecutorContract:
 
     @pytest.fixture
     def executor(self, settings: Settings) -> Executor:
+        """With two workers, or in this process."""
         raise NotImplementedError
 
     def test_each_shard_is_made_once(self, executor: Executor, out: Path, settings: Settings) -> None:
@@ -148,8 +151,70 @@ class TestLocalWorkers(WorkersContract):
 
     def test_workers_end_with_their_parent(self, executor: Executor, out: Path, settings: Settings) -> None:
         order(out, 0, "hold"), order(out, 1, "hold")
-        driver = subprocess.Popen([sys.executable, "-m", "tests.batch.light", str(out), settings.url])
+        driver = subprocess.Popen([sys.executable, "-m", "tests.batch.light", "local", str(out), settings.url])
         until(lambda: len(begun(out)) == 2)
         driver.kill()
         driver.wait()
         until(lambda: not any(psutil.pid_exists(pid) for _, pid in begun(out)), seconds=5)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Ray on this machine, as there were two: started once, as that takes seconds."""
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    yield
+    ray.shutdown()
+
+
+class RayFixture:
+    @pytest.fixture
+    def executor(self, settings: Settings, cluster: None) -> Executor:
+        return RayExecutor(settings, open_light, workers=2)
+
+
+@RAYS_WARNINGS
+class TestRay(RayFixture):
+    """The part of its contract that seconds suffice for."""
+
+    test_a_killed_worker_is_replaced = WorkersContract.test_a_killed_worker_is_replaced_and_its_shard_made_again
+    test_an_error_of_a_shard_is_raised_as_it_is = ExecutorContract.test_an_error_of_a_shard_is_raised_as_it_is
+
+
+@pytest.mark.slow
+@RAYS_WARNINGS
+class TestRayInFull(RayFixture, WorkersContract):
+    """All of its contract."""
+
+
+@pytest.mark.slow
+def test_ray_is_started_for_a_run_and_keeps_quiet(out: Path, settings: Settings) -> None:
+    command = [sys.executable, "-m", "tests.batch.light", "ray", str(out), settings.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "1"]
+    assert len(done.stderr.splitlines()) < 3, done.stderr
+    until(lambda: not any(psutil.pid_exists(pid) for _, pid in begun(out)), seconds=10)
+
+
+def test_several_machines_need_postgresql() -> None:
+    refuse_sqlite("sqlite:///persona.db", {"10.0.0.1"})
+    refuse_sqlite("postgresql+psycopg://db/persona", {"10.0.0.1", "10.0.0.2"})
+    with pytest.raises(BadInput, match=r"database_url: is SQLite, .* has 2; move to PostgreSQL"):
+        refuse_sqlite("sqlite:///persona.db", {"10.0.0.1", "10.0.0.2"})
+
+
+def test_an_actor_has_what_the_models_need() -> None:
+    assert Needs.of(VERSIONS) == Needs(1, 0)
+    on_cuda = VERSIONS.model_copy(update={"device": "cuda"})
+    assert (Needs.of(on_cuda).gpus, Needs.of(on_cuda, 0.5).gpus) == (1, 0.5)
+    Needs(4, 1).check([{"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}])
+    with pytest.raises(BadInput, match=r"no machine of the Ray cluster has .* 4 CPUs and 1 graphics cards"):
+        Needs(4, 1).check([{"CPU": 8.0}, {"CPU": 2.0, "GPU": 1.0}])
+
+
+def test_settings_mean_the_same_in_another_folder() -> None:
+    there = everywhere(Settings(home=Path("home"), models=Path("models")))
+    assert (there.home, there.models) == (Path.cwd() / "home", Path.cwd() / "models")
+    assert there.url == f"sqlite:///{Path.cwd() / 'home' / 'persona.db'}"
+    assert everywhere(there) == there
