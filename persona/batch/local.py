@@ -152,6 +152,7 @@ class _Crew:
 def _work(pipe: Connection, worker: Worker) -> None:
     """The life of a worker process."""
     begin_worker()
-    for shard in iter(pipe.recv, None):
-        pipe.send(worker(shard))
-    worker.close()
+    with suppress(EOFError, OSError):  # its parent was killed: it is about to end, too
+        for shard in iter(pipe.recv, None):
+            pipe.send(worker(shard))
+        worker.close()
