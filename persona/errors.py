@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PersonaError(Exception):
     """Base of every error that the command line prints and the API answers without a traceback."""
@@ -14,6 +16,9 @@ class BadInput(PersonaError):
     def __init__(self, field: str, message: str, code: str = "") -> None:
         super().__init__(f"{field}: {message}")
         self.field, self.message, self.code = field, message, code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.message, self.code), self.__dict__  # it comes from worker processes too
 
 
 class NotFound(PersonaError):

@@ -2,6 +2,7 @@
 
     manifest.json  index/  pictures/  plan/      the finished catalogue
     .work/: run.json  index/  pictures/  plan/   a run under way, until it takes the place of what is above
+    .lock                                        held by who drives one
 
 `index/` and `pictures/` hold a file for each shard, named by its number and the hash of its content; with single files,
 `pictures/` is a folder of pictures as `persona.catalog.pictures` has it.
@@ -54,6 +55,11 @@ class Layout:
         return self.work / "plan"
 
     @property
+    def next_manifest(self) -> Path:
+        """Of the run under way, once all its shards are made: then it is being finished."""
+        return self.work / "manifest.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives a run."""
         return self.out / ".lock"
@@ -70,6 +76,10 @@ class Layout:
         if not self.manifest.exists():
             raise NotFound(f"{self.out}: no finished catalogue here; see `persona batch status {self.out}`")
         return _read(Manifest, self.manifest)
+
+    def read_next_manifest(self) -> Manifest:
+        """That of a run that is being finished. Raises as `read_run`."""
+        return _read(Manifest, self.next_manifest)
 
 
 def _read(kind: type[T], path: Path) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -131,13 +131,16 @@ Make = Callable[[int], ShardRecord]
 """Makes a shard, by its number, and returns once the store says so."""
 
 Open = Callable[[Path, Settings], Make]
-"""Opens what makes shards of the run in a directory: models are loaded, connections made. It can be pickled."""
+"""Opens what makes shards of the run in a directory: models are loaded, connections made. It can be pickled.
+
+Where what it returns has a method `close`, that is called at the end.
+"""
 
 
 class Executor(Protocol):
     """Has shards made somewhere, by what each of its workers opens once."""
 
-    def run(self, out: Path, shards: Sequence[int]) -> Iterator[ShardRecord]:
+    def run(self, out: Path, shards: Sequence[int]) -> Generator[ShardRecord, None, None]:
         """Have these shards of the run in a directory made; yields their records as they come, in any order.
 
         A worker that dies is replaced, and what it had begun is made again. To close the iterator ends all work at

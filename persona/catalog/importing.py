@@ -7,8 +7,6 @@ second run goes on where the first one ended. A row or picture that cannot be us
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,9 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import get_all_start_methods, get_context, parent_process
-from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import cv2
@@ -31,6 +26,7 @@ from persona.catalog.sources import TABLE_SUFFIXES, Folder, Source, open_source,
 from persona.errors import BadInput, NotFound, PersonaError
 from persona.interrupt import asked_to_stop
 from persona.store import ImportReport, Item, Store
+from persona.workers import begin_worker, worker_context
 
 BATCH = 200  # items in one transaction
 _FEW = 8  # pictures for which starting processes does not pay
@@ -190,7 +186,7 @@ def cores() -> int:
 @contextmanager
 def _pool(count: int, source: Path, pictures: Path) -> Iterator[ProcessPoolExecutor]:
     """Worker processes; on the way out, also after an error or Ctrl-C, what they have not begun is dropped."""
-    pool = ProcessPoolExecutor(count, _context(), _start, (source, pictures))
+    pool = ProcessPoolExecutor(count, worker_context(__name__), _start, (source, pictures))
     try:
         yield pool
     except BrokenProcessPool:
@@ -202,32 +198,14 @@ def _pool(count: int, source: Path, pictures: Path) -> Iterator[ProcessPoolExecu
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _context() -> BaseContext:
-    """Never a plain fork, which would copy locks that other threads hold. A fork server imports all this but once."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 _here: tuple[Source, Pictures] | None = None  # of this worker process
 
 
 def _start(source: Path, pictures: Path) -> None:
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker()
     cv2.setNumThreads(1)
     _here = open_source(source), Pictures(pictures)
-
-
-def _end_with_parent() -> None:
-    """A worker waits for work for ever, also after its parent was killed, if nothing else ends it."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _cut_here(file: str) -> Cut | str:

@@ -19,7 +19,7 @@ from persona.errors import BadInput, Conflict, NotFound
 from persona.store.bulk import existing, insert_new, replace
 from persona.store.engine import CHUNK, Database, batches
 from persona.store.records import Traits
-from persona.store.schema import BatchRunRow, BatchShardRow, ConsentRow, EventRow, UserCatalogueRow, UserRow
+from persona.store.schema import BatchRunRow, BatchShardRow, ConsentRow, EventRow, ItemRow, UserCatalogueRow, UserRow
 
 SEGMENTS = (*Traits.model_fields, "source", "active_days")
 
@@ -79,6 +79,12 @@ class Batches(Database):
         """Return how many users `members` would yield."""
         with self._reading() as session:
             return session.scalar(select(func.count(UserRow.id)).where(~_refused(), *_segment(segment or {}))) or 0
+
+    def catalogue_items(self) -> list[str]:
+        """Return the ids, in order, of the garments and looks that can be chosen for somebody."""
+        query = select(ItemRow.id).where(ItemRow.active, ItemRow.domain != "style").order_by(ItemRow.id)
+        with self._reading() as session:
+            return list(session.scalars(query))
 
     def gone(self, user_ids: Iterable[str]) -> set[str]:
         """Return those of these users who were erased, or refuse personalisation by now."""
