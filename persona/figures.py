@@ -204,6 +204,21 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "sigterm_dropped": _most(0),
         "rss_mb": _most(1500),
     },
+    "persona bench batch": {
+        "share_of_raw_generator": _least(0.9),
+        "encode_share": None,
+        "pictures_per_s": None,
+        "raw_pictures_per_s": None,
+        "bytes_per_picture": None,
+        "plan_1m_seconds": _most(60),
+        "plan_1m_sqlite_seconds": _most(120),
+        "rss_growth_mb_10k_to_1m": _most(200),
+        "rss_mb_10k": None,
+        "simulate_events_per_s": _least(100_000),
+        "simulate_sqlite_events_per_s": _least(50_000),
+        "ray_scaling": None,
+        "ray_overhead_s_per_10k": None,
+    },
     "persona bench import": {"pictures_per_s": _least(4)},
 }
 

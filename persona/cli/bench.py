@@ -110,6 +110,20 @@ def serve(seconds: int, as_json: bool, record: bool) -> None:
     publish("persona bench serve", *measure(seconds), as_json=as_json, record=record)
 
 
+@bench.command(example="persona bench batch --json")
+@click.option("--quick", is_flag=True, help="A few users, to see that it works; the figures mean nothing.")
+@AS_JSON
+@RECORD
+def batch(quick: bool, as_json: bool, record: bool) -> None:
+    """Pictures a second of the offline batch against the generator alone, and what a million users cost it.
+
+    It simulates two companies of a million users in two databases: some ten minutes, and 20 GB of disk for a while.
+    """
+    from persona.cli.bench_batch import QUICK, Sizes, measure
+
+    publish("persona bench batch", *measure(QUICK if quick else Sizes()), as_json=as_json, record=record and not quick)
+
+
 @click.command(cls=Command, example="persona figures --markdown")
 @click.option("--markdown", is_flag=True, help="As the README holds it.")
 @AS_JSON

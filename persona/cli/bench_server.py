@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -27,17 +28,13 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
     users: simulated ones, beside the demo's. settings: of the server, besides.
     """
     port = free_port(HOST, 0)
-    unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
-    environment = {**os.environ, **unset, "PERSONA_HOME": home, "PERSONA_HOST": HOST, "PERSONA_PORT": str(port)}
-    environment |= {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "persona.cli"]
-    steps = [["demo", "--no-serve"], *([["simulate", "--users", str(users), "--seed", "0"]] if users else [])]
-    for step in steps:
-        prepared = subprocess.run([*command, *step], env=environment, capture_output=True)
-        if prepared.returncode:
-            raise NotFound(f"the demo cannot be set up for the measurement: {prepared.stderr.decode().strip()[-500:]}")
+    given = {"host": HOST, "port": port, **settings}
+    environment = prepared(home, ["--users", str(users), "--seed", "0"] if users else [], **given)
     process = subprocess.Popen(
-        [*command, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "persona.cli", "serve"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         _wait_until_ready(process, port)
@@ -49,6 +46,28 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
         except subprocess.TimeoutExpired:
             for part in family(process):
                 part.kill()
+
+
+def prepared(home: str | Path, simulated: Sequence[str] = (), **settings: object) -> dict[str, str]:
+    """Set up the demo in this home; returns the environment in which commands work with it.
+
+    simulated: options of `persona simulate`, where users are wanted beside the demo's. settings: more of them.
+    """
+    unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
+    environment = {**os.environ, **unset, "PERSONA_HOME": str(home)}
+    environment |= {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
+    command(environment, "demo", "--no-serve")
+    if simulated:
+        command(environment, "simulate", *simulated)
+    return environment
+
+
+def command(environment: Mapping[str, str], *arguments: str) -> None:
+    """Run a command of persona's. Raises NotFound, with the end of what it said, where it fails."""
+    line = [sys.executable, "-m", "persona.cli", *arguments]
+    done = subprocess.run(line, env=dict(environment), capture_output=True)
+    if done.returncode:
+        raise NotFound(f"the demo cannot be set up for the measurement: {done.stderr.decode().strip()[-500:]}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from persona.store import ImportReport, Store
 
 SOURCE = click.Path(exists=True, path_type=Path)
+STEPS = 200  # of one user at most
 
 
 @click.group(cls=Group)
@@ -102,23 +103,40 @@ def events(source: Path) -> None:
 
 
 @click.command(cls=Command, example="persona simulate --users 1000 --events 30 --seed 1")
-@click.option("--users", "count", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="How many.")
-@click.option("--events", type=click.IntRange(3, 200), default=30, show_default=True, help="Of each, on average.")
+@click.option("--users", "count", type=click.IntRange(1, 10_000_000), default=1000, show_default=True, help="How many.")
+@click.option(
+    "--events",
+    type=click.IntRange(3, 1_000_000_000),
+    default=30,
+    show_default=True,
+    help=f"Up to {STEPS}: steps of each user on average, of which some leave no event; more: events in all.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same users.")
 def simulate(count: int, events: int, seed: int | None) -> None:
-    """Add simulated users with histories, labelled as simulated, to try things at scale."""
+    """Add simulated users with histories, labelled as simulated, to try things at scale: a thousand, or a million.
+
+    They are stored part by part as they are made. After an interruption the same command goes on where it stood.
+    """
+    from tqdm import tqdm
+
     from persona.recommend import Recommender
     from persona.settings import load_settings
-    from persona.taste.simulate import Simulator
-    from persona.taste.simulate import simulate as run
+    from persona.taste.company import simulate_company, steps_for
+    from persona.taste.simulate import Simulator, simulated_ids
 
     settings = load_settings(seed=seed)
     recommender = Recommender.open(settings)
-    made = run(recommender.table, count, settings.seed, Simulator(events=float(events)))
-    users = recommender.store.bulk_users(made.profiles())
-    acts = recommender.store.bulk_events(made.events(recommender.table))
-    click.echo(f"{users.added:,} users added, {users.updated:,} known already; {acts.added:,} events added")
-    click.echo(f"The first is {made.users.ids[0]}: persona recommend {made.users.ids[0]}")
+    table, seed = recommender.table, settings.seed
+    numbers = Simulator(events=float(events)) if events <= STEPS else steps_for(table, events / count, seed)
+    users = acts = known = 0
+    with tqdm(total=count, desc="simulating", unit="user", delay=2, leave=False) as progress:
+        for part in simulate_company(recommender.store, table, count, seed, numbers):
+            users, acts, known = users + part.users, acts + part.events, known + part.known
+            progress.update(part.users + part.known)
+            progress.set_postfix_str(f"{acts:,} events", refresh=False)
+    click.echo(f"{users:,} users added, {known:,} known already; {acts:,} events added")
+    first = simulated_ids(1, seed)[0]
+    click.echo(f"The first is {first}: persona recommend {first}")
 
 
 def _open() -> tuple[Store, Pictures]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, column, insert, literal_column, select, table, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.store.engine import batches
@@ -48,9 +50,29 @@ def replace(session: Session, into: Table, rows: Rows, *, keep: Collection[str] 
 def append(session: Session, into: Table, rows: Rows, *, bulk: bool = False) -> None:
     """Insert rows that cannot be there yet."""
     if rows and bulk and _is_postgres(session):
-        _copy(session, into.name, rows)
+        _copy(session, into.name, list(rows[0]), (tuple(row.values()) for row in rows))
     elif rows:
         session.execute(insert(into), list(rows))
+
+
+def append_plain(session: Session, into: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that cannot be there yet: the values of these columns, as the driver itself writes them."""
+    if rows and _is_postgres(session):
+        _copy(session, into.name, names, rows)
+    elif rows:
+        listed, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+        session.connection().exec_driver_sql(f"INSERT INTO {into.name} ({listed}) VALUES ({marks})", list(rows))
+
+
+def without_row_checks(session: Session) -> None:
+    """Leave out PostgreSQL's look for what each row refers to, until the transaction ends: half the time of a load.
+
+    For who has seen to it that all of it is there, and stays. Only some roles may do so; for others the looks remain.
+    """
+    if not _is_postgres(session):
+        return  # where a look costs little
+    with suppress(ProgrammingError), session.begin_nested():
+        session.execute(text("SET LOCAL session_replication_role = replica"))
 
 
 def _is_postgres(session: Session) -> bool:
@@ -69,17 +91,17 @@ def _source(session: Session, into: Table, rows: Rows, bulk: bool) -> tuple[Inse
     alike = f"SELECT {listed} FROM {into.name} WITH NO DATA"
     session.execute(text(f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ON COMMIT DROP AS {alike}"))
     session.execute(text(f"TRUNCATE {stage}"))
-    _copy(session, stage, rows)
+    _copy(session, stage, names, (tuple(row.values()) for row in rows))
     columns: list[ColumnElement[Any]] = [column(name) for name in names]
     as_sent = select(*columns).select_from(table(stage)).order_by(literal_column("ctid"))  # row numbers follow the file
     return postgresql.insert(into).from_select(names, as_sent), None
 
 
-def _copy(session: Session, into: str, rows: Rows) -> None:
-    """COPY rows into a table; their values are those that psycopg itself can write (no JSON)."""
-    listed = ", ".join(f'"{name}"' for name in rows[0])
+def _copy(session: Session, into: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """COPY rows into columns of a table; their values are those that psycopg itself can write (no JSON)."""
+    listed = ", ".join(f'"{name}"' for name in names)
     connection = session.connection().connection.driver_connection
     assert connection is not None
     with connection.cursor() as cursor, cursor.copy(f"COPY {into} ({listed}) FROM STDIN") as copy:
         for row in rows:
-            copy.write_row(tuple(row.values()))
+            copy.write_row(row)

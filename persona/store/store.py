@@ -15,6 +15,7 @@ from persona.store.idempotency import Idempotency
 from persona.store.items import Items
 from persona.store.jobs import Jobs
 from persona.store.keys import Keys
+from persona.store.loading import Loading
 from persona.store.pages import Pages
 from persona.store.retention import Retention
 from persona.store.stamps import Stamps
@@ -23,7 +24,8 @@ from persona.store.users import Users
 
 
 class Store(
-    Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit, Batches
+    Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
+    Batches, Loading,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 

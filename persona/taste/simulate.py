@@ -62,6 +62,7 @@ from numpy.typing import NDArray
 
 from persona.errors import BadInput
 from persona.store.records import EVENT_TYPES, FACETS, AgeBand, Event, Profile, Traits
+from persona.taste.exposure import Shelves
 from persona.taste.history import TYPE_CODES
 from persona.taste.table import DIMENSIONS, STATEMENTS, Codes, Floats, ItemTable
 from persona.taste.users import Ints, Times, Users
@@ -69,6 +70,7 @@ from persona.taste.users import Ints, Times, Users
 _GRADES = (0.75, 1.5, 2.0, 2.5)
 _GRADED = np.array([TYPE_CODES[name] for name in ("view", "like", "save", "cart", "purchase")])
 _CELLS = 20_000_000  # utilities held at once: users of a chunk times items
+_BLOCK = 1024  # steps whose slates are worked on at once: they fit the processor's cache
 STATED = 3.0  # deviations of an affinity that is stated with weight 1
 AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)[1:]  # of adults
 UNTIL = datetime(2025, 6, 1, tzinfo=UTC)
@@ -135,22 +137,32 @@ class Simulation:
         return records_of(self.users, table)
 
 
-def simulate(table: ItemTable, users: int, seed: int = 0, settings: Simulator = DEFAULT) -> Simulation:
-    """Simulate users over a catalogue. Raises BadInput if there are no items or no users to simulate."""
+def simulate(
+    table: ItemTable, users: int, seed: int = 0, settings: Simulator = DEFAULT, *, first: int = 0
+) -> Simulation:
+    """Simulate users over a catalogue. Raises BadInput if there are no items or no users to simulate.
+
+    first: number of the first of them, where they are one part of many that are simulated part by part.
+    """
     if len(table) == 0:
         raise BadInput("items", "the catalogue is empty; import items first, then simulate")
     if users < 1:
         raise BadInput("users", f"{users} cannot be simulated; ask for at least 1")
-    rng = np.random.default_rng([settings.world, seed])
+    rng = np.random.default_rng([settings.world, seed, *([first] if first else [])])
     tastes, band = draw_tastes(users, rng, settings), np.full(users, -1)
     if settings.ages:
         band = rng.integers(0, len(AGE_BANDS), users)
         tastes.affinity[:] += _shared_by_age(settings)[band]
     counts = rng.lognormal(np.log(settings.events) - 0.6**2 / 2, 0.6, users).round().clip(3, 200).astype(np.int64)
-    ids = [f"simulated-{seed}-{number:06d}" for number in range(users)]
+    ids = simulated_ids(users, seed, first)
     stated, statement, weight = _state(tastes.affinity, table, rng, settings)
     acted = act(tastes, counts, table, rng, settings)
     return Simulation(Users(ids, *acted, stated, statement, weight, np.ones(users, bool)), tastes, band)
+
+
+def simulated_ids(users: int, seed: int, first: int = 0) -> list[str]:
+    """The ids of so many simulated users, from number `first` on."""
+    return [f"simulated-{seed}-{number:06d}" for number in range(first, first + users)]
 
 
 def draw_tastes(users: int, rng: np.random.Generator, settings: Simulator) -> Tastes:
@@ -223,10 +235,12 @@ def _choose(
     dislikes = rng.random(len(steps)) < settings.disliking
     searching = (rng.random(len(steps)) < settings.search) & ~dislikes
     slate = _show(tastes.affinity, steps, searching, table, rng, settings)
-    worth = utility[steps[:, None], slate]
-    wanted = worth + rng.gumbel(0, settings.noise, worth.shape).astype(np.float32)
-    place = np.where(dislikes, worth.argmin(1), wanted.argmax(1))
-    row = slate[np.arange(len(steps)), place]
+    place = np.empty(len(steps), np.int64)
+    for block in _blocks(len(steps)):
+        worth = utility[steps[block, None], slate[block]]
+        wanted = worth + rng.gumbel(0, settings.noise, worth.shape).astype(np.float32)
+        place[block] = np.where(dislikes[block], worth.argmin(1), wanted.argmax(1))
+    row = slate[np.arange(len(steps)), place].astype(np.int64)
     mean, deviation = utility.mean(1), utility.std(1).clip(1e-6)
     grade = (utility[steps, row] - mean[steps]) / deviation[steps] + rng.normal(0, 0.5, len(steps))
     kind = _GRADED[np.searchsorted(_GRADES, grade)]
@@ -242,23 +256,25 @@ def _show(
     rng: np.random.Generator,
     settings: Simulator,
 ) -> Ints:
-    """The slates (m, slate): rows drawn by exposure, from the whole catalogue or, searching, from one of its shelves.
-
-    A shelf is what has the same category and colour.
-    """
-    shelves, shelf = np.unique(table.codes[:, :2], axis=0, return_inverse=True)
-    order = np.argsort(shelf.reshape(-1), kind="stable")
-    mass = np.cumsum(np.exp(settings.exposure * quality(table, settings)[order].astype(np.float64)))
-    ends = np.cumsum(np.bincount(shelf.reshape(-1)))
-    high = mass[ends - 1]
-    low = np.concatenate([[0.0], high[:-1]])
-    wish = np.cumsum(np.exp(affinity @ _told(shelves).T) * (high - low), 1)
+    """The slates (m, slate): rows drawn by exposure, of the whole catalogue or, searching, of one of its shelves."""
+    shelves = Shelves(table.codes, settings.exposure * quality(table, settings).astype(np.float64))
+    wish = np.cumsum(np.exp(affinity @ _told(shelves.codes).T) * (shelves.high - shelves.low), 1)
     draw = rng.random(len(steps)) * wish[steps, -1]
-    chosen = np.minimum((wish[steps] < draw[:, None]).sum(1), len(shelves) - 1)
-    chosen = chosen[_since(steps, searching, rng, settings)]
-    bottom, top = np.where(searching, low[chosen], 0.0), np.where(searching, high[chosen], mass[-1])
-    points = bottom[:, None] + rng.random((len(steps), settings.slate)) * (top - bottom)[:, None]
-    return order[np.minimum(np.searchsorted(mass, points, side="right"), len(order) - 1)]
+    chosen = np.empty(len(steps), np.int64)
+    for block in _blocks(len(steps)):
+        chosen[block] = (wish[steps[block]] < draw[block, None]).sum(1)
+    chosen = np.minimum(chosen, len(shelves.codes) - 1)[_since(steps, searching, rng, settings)]
+    bottom, top = np.where(searching, shelves.low[chosen], 0.0), np.where(searching, shelves.high[chosen], shelves.all)
+    slate = np.empty((len(steps), settings.slate), np.int32)
+    for block in _blocks(len(steps)):
+        points = rng.random((len(bottom[block]), settings.slate)) * (top - bottom)[block, None]
+        slate[block] = shelves.at(points + bottom[block, None])
+    return slate
+
+
+def _blocks(steps: int) -> Iterator[slice]:
+    """So many steps in parts: draws made part by part are those made at once."""
+    return (slice(start, start + _BLOCK) for start in range(0, steps, _BLOCK))
 
 
 def _since(steps: Ints, searching: NDArray[np.bool_], rng: np.random.Generator, settings: Simulator) -> Ints:

@@ -29,7 +29,7 @@ WANTED = {
     "makeup transfer", "makeup advise", "makeup analyze", "makeup looks", "export gan", "bench taste",
     "bench generate", "bench import", "bench serve", "bench style", "evaluate style", "train style", "style apply",
     "style learn", "style list", "style retire", "style restore", "figures", "keys create", "keys list", "keys rotate",
-    "keys revoke", "audit", "privacy export", "privacy sweep",
+    "keys revoke", "audit", "privacy export", "privacy sweep", "bench batch",
 }  # fmt: skip
 
 

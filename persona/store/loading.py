@@ -1,0 +1,147 @@
+"""Many new users at once, with everything that they stated and did: in plain columns, over the database's bulk path.
+
+Made for simulated companies of millions. The same constraints hold as elsewhere; what a record checks for each row,
+and a foreign key for each reference, is checked here for a column at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from persona.errors import BadInput, Conflict
+from persona.store.bulk import append_plain, existing, without_row_checks
+from persona.store.engine import Database, batches
+from persona.store.events import SUBJECTS
+from persona.store.records import CLOCK_SKEW, AgeBand, EventType, Facet, Identifier, Preference, Purpose, Source
+from persona.store.schema import ConsentRow, EventRow, ItemRow, PreferenceRow, UserRow
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class NewUsers:
+    """Users, what they stated and what they did with items, column by column.
+
+    ids: of the users, each once. consents: what all of them agreed to. age_band: of each user.
+    stated: user, facet, value, weight, position. done: key, user, item, type; the events of one user in their order,
+    keys that no other event has. at: float64, seconds since 1970, of each event.
+    """
+
+    ids: Sequence[str]
+    source: Source
+    consents: Collection[Purpose]
+    age_band: Sequence[AgeBand | None]
+    stated: Sequence[tuple[str, Facet, str, float, int]]
+    done: Sequence[tuple[str, str, str, EventType]]
+    at: NDArray[np.float64] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How many users and events were stored, and how many users were there already and have been left as they are."""
+
+    users: int
+    events: int
+    known: int
+
+
+class Loading(Database):
+    """The part of the store that takes simulated companies."""
+
+    def load_users(self, new: NewUsers) -> Loaded:
+        """Store new users with all that is theirs, in one transaction. Those who are there already stay as they are,
+        with their events: whoever is there was stored whole, so a load that was ended goes on where it stood.
+
+        Raises BadInput naming a column with a value that is none of it; then nothing is stored.
+        """
+        _check(new)
+        with self._refusing(), self._writing(alone=True) as session:
+            known = existing(session, UserRow.id, new.ids)
+            items = {row[2] for row in new.done}
+            if unknown := items - existing(session, ItemRow.id, items):
+                raise BadInput("item_id", f"{min(unknown)!r} is not known; {SUBJECTS['item_id'][1]}")
+            without_row_checks(session)
+            stored = {}
+            for table, names, rows in _tables(new, known, postgres=self._postgres):
+                append_plain(session, table, names, rows)
+                stored[table.name] = len(rows)
+        return Loaded(stored["users"], stored["events"], len(known))
+
+    def known_users(self, user_ids: Sequence[str]) -> set[str]:
+        """Return which of these users are stored."""
+        with self._reading() as session:
+            parts = (select(UserRow.id).where(UserRow.id.in_(part)) for part in batches(user_ids))
+            return {user_id for part in parts for user_id in session.scalars(part)}
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Say what the database refuses in our own words; COPY raises the driver's errors as they are."""
+        try:
+            yield
+        except (IntegrityError, self._engine.dialect.loaded_dbapi.IntegrityError) as error:
+            cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            raise Conflict(f"load: the database refuses a row, and nothing was stored: {cause}") from error
+
+
+def _check(new: NewUsers) -> None:
+    """What the records of `persona.store.records` would check row by row."""
+    columns = {
+        "ids": (Identifier, new.ids),
+        "source": (Source, [new.source]),
+        "consents": (Purpose, list(new.consents)),
+        "age_band": (AgeBand | None, list(set(new.age_band))),
+        "preferences": (
+            Preference,
+            [{"facet": f, "value": v, "weight": 0} for f, v in {row[1:3] for row in new.stated}],
+        ),
+        "events.key": (Identifier, [row[0] for row in new.done]),
+        "events.type": (EventType, list({row[3] for row in new.done})),
+    }
+    for name, (kind, values) in columns.items():
+        try:
+            TypeAdapter(list[kind]).validate_python(list(values))  # type: ignore[valid-type]
+        except ValidationError as error:
+            raise BadInput(name, error.errors()[0]["msg"]) from None
+    users = set(new.ids)
+    if strangers := {row[0] for row in new.stated} - users | {row[1] for row in new.done} - users:
+        raise BadInput("user_id", f"{min(strangers)!r} is none of the users that are loaded")
+    latest = (datetime.now(UTC) + CLOCK_SKEW).timestamp()
+    if len(new.at) != len(new.done) or not ((new.at >= 0) & (new.at <= latest)).all():
+        raise BadInput("events.at", "wanted one time for each event, between 1970 and now")
+
+
+def _tables(new: NewUsers, known: set[str], *, postgres: bool) -> Iterator[tuple[Any, Sequence[str], Rows]]:
+    """The rows of each table, without those of users who are known."""
+    now = _text(np.array([datetime.now(UTC).timestamp()]), postgres=postgres)[0]
+    users = [
+        (user_id, band, new.source, now, now)
+        for user_id, band in zip(new.ids, new.age_band, strict=True)
+        if user_id not in known
+    ]
+    yield UserRow.__table__, ("id", "age_band", "source", "created_at", "updated_at"), users
+    consents = [(user[0], purpose, True, now) for user in users for purpose in new.consents]
+    yield ConsentRow.__table__, ("user_id", "purpose", "granted", "changed_at"), consents
+    stated = [row for row in new.stated if row[0] not in known] if known else new.stated
+    yield PreferenceRow.__table__, ("user_id", "facet", "value", "weight", "position"), stated
+    done = zip(new.done, _text(new.at, postgres=postgres), strict=True)
+    events = [(*row, at) for row, at in done if row[1] not in known]
+    yield EventRow.__table__, ("key", "user_id", "item_id", "type", "at"), events
+
+
+def _text(at: NDArray[np.float64], *, postgres: bool) -> list[str]:
+    """Times as both databases write them: for SQLite as SQLAlchemy does, in UTC without saying so."""
+    moments = np.datetime_as_string((at * 1e6).round().astype("datetime64[us]"), unit="us")
+    letters = moments.view(np.uint32).reshape(len(moments), moments.dtype.itemsize // 4).copy()
+    letters[:, 10] = ord(" ")
+    written: list[str] = letters.view(moments.dtype).reshape(-1).tolist()
+    return [f"{moment}+00" for moment in written] if postgres else written
