@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -81,14 +82,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_disk(folder: Path) -> None:
+    """Have a whole file system on the disk; raises OSError where some of it could not be written."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(system, "syncfs"):  # only Linux has it
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if system.syncfs(handle):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(handle)
+
+
 @contextmanager
-def telling_no_room(out: Path) -> Iterator[None]:
-    """Raise NoRoom where the disk is full, a quota is reached or a file may not grow."""
+def telling_no_room(out: Path, then: str = "persona batch resume") -> Iterator[None]:
+    """Raise NoRoom where the disk is full, a quota is reached or a file may not grow. then: the command to go on by."""
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise NoRoom(
-            f"{out}: no room left there ({error.strerror}); make room, then `persona batch resume {out}`"
-        ) from error
+        raise NoRoom(f"{out}: no room left there ({error.strerror}); make room, then `{then} {out}`") from error
