@@ -181,6 +181,44 @@ def verify(out: Path, files_only: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@batch.command(example="persona batch lookbook catalogues u1 --out u1.html")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("user")
+@click.option("--out", type=FILE, help="File to write. Default: USER.html.")
+def lookbook(directory: Path, user: str, out: Path | None) -> None:
+    """Write one user's catalogue as an HTML page of its own: pictures, reasons and licences, nothing fetched."""
+    from persona.batch.lookbook import lookbook as page
+    from persona.batch.reading import Catalogues
+    from persona.catalog.pictures import Pictures, write_whole
+    from persona.settings import load_settings
+
+    content = page(Catalogues(directory), user, Pictures(load_settings().pictures))
+    out = out or Path(f"{user}.html")
+    write_whole(out, content.encode())
+    click.echo(f"{out}: {size(len(content))}")
+
+
+@batch.command(example="persona batch sheet catalogues --count 20 --out sheet.webp")
+@click.argument("directory", type=DIRECTORY)
+@click.argument("users", nargs=-1)
+@click.option("--count", type=click.IntRange(1, 100), default=10, show_default=True, help="Users, where none is named.")
+@click.option("--across", type=click.IntRange(1, 100), default=12, show_default=True, help="Pictures of a user.")
+@click.option("--out", type=FILE, default="sheet.webp", show_default=True, help="Picture to write (WebP).")
+def sheet(directory: Path, users: tuple[str, ...], count: int, across: int, out: Path) -> None:
+    """Write a contact sheet: the first pictures of some users, a row for each."""
+    from persona.batch.reading import Catalogues
+    from persona.batch.sheet import sheet as draw
+    from persona.batch.sheet import some_users
+    from persona.catalog.pictures import Pictures, write_whole
+    from persona.settings import load_settings
+
+    catalogues = Catalogues(directory)
+    shown = users or tuple(some_users(catalogues, count))
+    content = draw(catalogues, shown, Pictures(load_settings().pictures), across)
+    write_whole(out, content)
+    click.echo(f"{out}: {len(shown)} users, {size(len(content))}")
+
+
 @batch.command(example="persona batch push catalogues")
 @click.argument("out", type=DIRECTORY)
 @_JSON

@@ -43,6 +43,8 @@ def run(out: Path, *, everybody: bool, workers: int | None, executor: str, addre
         versions = maker.versions
     with Store.open(settings.url) as store:
         _say_missing(chosen, store)
+        if Layout(out).run.exists():
+            click.echo("going on with the run that is under way", err=True)
         planned = plan(out, spec, store, versions, ids=chosen.ids, everybody=everybody)
         if planned is None:
             _tell(Layout(out).read_manifest(), as_json, "nothing has changed: ")
@@ -74,6 +76,8 @@ def estimate(
         planned = preview(folder, out, spec, store, versions, ids=chosen.ids, everybody=everybody)
         users = sum(len(part) for part in planned.users())
         changed = sum(planned.changed(shard) for shard in planned.shards_with_users)
+        if not changed:
+            raise BadInput("users", f"nothing has changed for any of {users:,} users; --all would make them anew")
         with ShardWriter(folder, 0, spec.archive, arm_models(settings, versions)) as writer:
             measured = measure(some_users(planned), maker, writer)
     told = Estimate.of(
@@ -115,7 +119,7 @@ def _spec(out: Path, settings: Settings, users: str | None, **given: Any) -> tup
         chosen = Selection(there.users, dict(there.segment))
     else:
         chosen = select(users or "all")
-    print_report_of(chosen)
+    _say_skipped(chosen)
     base = there.model_dump() if there is not None else {"seed": settings.seed}
     asked = {name: value for name, value in given.items() if value is not None}
     try:
