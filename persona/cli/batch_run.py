@@ -135,8 +135,7 @@ def _there(out: Path) -> Spec | None:
     return layout.read_manifest().spec if layout.manifest.exists() else None
 
 
-def print_report_of(chosen: Selection) -> None:
-    """Name the rows of a list that hold no id."""
+def _say_skipped(chosen: Selection) -> None:
     if chosen.skipped.skipped:
         print_report(chosen.skipped)
 
