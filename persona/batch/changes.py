@@ -20,16 +20,15 @@ _PIECE = re.compile(r'"item_id":"([^"]+)"')
 
 
 def everything(rows: pa.Table, shards: range) -> Chosen:
-    """Everybody, as `plan.Choose`."""
-    return Chosen(np.ones(rows.num_rows, bool), _numbers(rows["shard"].to_numpy()))
+    """Everybody, and shards that have nobody, too: as `plan.Choose`."""
+    return Chosen(np.ones(rows.num_rows, bool), frozenset(shards))
 
 
 class Changes:
     """Compares users with a finished catalogue, as `plan.Choose`.
 
     To be made are those who are new, whose profile or events changed, or who have an item that can no longer be had. A
-    shard is made if it has such a user, and if it lost one. Users who were set aside are tried again when their shard
-    is made anyway.
+    shard is made if it has such a user, and if it lost one.
     """
 
     def __init__(self, out: Path, before: Plan, manifest: Manifest, items: Sequence[str]) -> None:
@@ -44,22 +43,19 @@ class Changes:
         there = self._before.rows(shards)
         todo = _changed(rows, there) | self._with_withdrawn(rows, shards)
         numbers = rows["shard"].to_numpy()
-        made = _numbers(numbers[todo]) | self._lost(numbers, there["shard"].to_numpy(), shards)
-        again = [one.user_id for shard in made & self._records.keys() for one in self._records[shard].set_aside]
-        return Chosen(todo | _is_in(rows["user_id"], again), made)
+        return Chosen(todo, _numbers(numbers[todo]) | self._lost(numbers, there["shard"].to_numpy(), shards))
 
     def _lost(self, now: NDArray[np.int32], before: NDArray[np.int32], shards: range) -> frozenset[int]:
-        """Shards that still have users, but fewer than their catalogue is made for."""
-        counts, planned = _counts(now, shards), _counts(before, shards)
-        left_out = [self._records[n].left_out if n in self._records else 0 for n in shards]
-        return _numbers(np.arange(shards.start, shards.stop)[(counts > 0) & (counts != planned - left_out)])
+        """Shards that have fewer users than their catalogue was made for."""
+        left_out = [self._records[shard].left_out for shard in shards]
+        return _numbers(np.arange(shards.start, shards.stop)[_counts(now, shards) < _counts(before, shards) - left_out])
 
     def _with_withdrawn(self, rows: pa.Table, shards: range) -> NDArray[np.bool_]:
         if not len(self._withdrawn):
             return np.zeros(rows.num_rows, bool)
         gone = frozenset(self._withdrawn.to_pylist())
-        records = [self._records[shard] for shard in shards if shard in self._records]
-        return _is_in(rows["user_id"], [user for record in records for user in _holding(self._out, record, gone)])
+        holding = [user for shard in shards for user in _holding(self._out, self._records[shard], gone)]
+        return _is_in(rows["user_id"], holding)
 
 
 def _changed(rows: pa.Table, before: pa.Table) -> NDArray[np.bool_]:

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from persona.batch.draft import sync_folder, telling_no_room
 from persona.batch.layout import Layout
-from persona.batch.plan import Plan
 from persona.batch.types import Manifest, Run, ShardRecord, Totals
 from persona.catalog.pictures import Pictures, write_whole
 from persona.errors import BadInput
@@ -32,7 +31,7 @@ FOLDERS = ("index", "pictures")
 def settle(layout: Layout, run: Run, made: Mapping[int, ShardRecord]) -> None:
     """Write down what the run comes to: from here on nothing is made any more. made: the shards that were to be."""
     before = {one.shard: one for one in layout.read_manifest().shards} if layout.manifest.exists() else {}
-    shards = tuple(made[n] if n in made else before[n] for n in Plan(layout.next_plan).shards_with_users)
+    shards = tuple(made[number] if number in made else before[number] for number in range(run.shards))
     manifest = Manifest(spec=run.spec, versions=run.versions, shards=shards, totals=Totals.of(shards))
     with telling_no_room(layout.out):
         write_whole(layout.next_manifest, (manifest.model_dump_json(indent=1) + "\n").encode())

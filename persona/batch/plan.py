@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
@@ -85,6 +86,12 @@ class Plan:
         names = ("user_id", "changed", "events", "watermark")
         members = zip(*(columns[name] for name in names))
         return [Planned(Member(*member), todo) for member, todo in zip(members, columns["todo"])]
+
+    def changed(self, number: int) -> int:
+        """How many users of a shard are to be made anew."""
+        with _reading(self._path(number)) as file:
+            group = _groups(file).get(number)
+            return 0 if group is None else pc.sum(file.read_row_group(group, columns=["todo"])["todo"]).as_py()
 
     def rows(self, shards: range) -> pa.Table:
         """The users (`SCHEMA`) of a range of shards, which is one that the plan was written in."""

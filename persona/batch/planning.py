@@ -137,8 +137,7 @@ def _plan(layout: Layout, store: Store, asked: _Asked) -> Run | None:
 
 def _begun(layout: Layout, store: Store, asked: _Asked) -> Run | None:
     written = _write(layout, layout.next_plan, asked)
-    kept = {record.shard for record in asked.manifest.shards} if asked.manifest else set[int]()
-    if not written.todo and kept <= set(Plan(layout.next_plan).shards_with_users):
+    if not written.todo:
         return None
     run = Run(
         run=uuid4().hex, spec=asked.spec, versions=asked.versions, shards=Plan(layout.next_plan).shards,

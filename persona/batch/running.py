@@ -56,16 +56,16 @@ def _made(layout: Layout, store: Store, run: Run, executor: Executor, progress: 
     store.drop_shards(run.run, sorted(store.shards(run.run).keys() - made.keys()))
     _remove_parts(layout)
     with tqdm(total=run.changed, unit="user", desc="making", disable=not progress, smoothing=0.1) as shown:
-        shown.update(sum(_changed(plan, shard) for shard in made))
+        shown.update(sum(plan.changed(shard) for shard in made))
         while left := [shard for shard in run.todo if shard not in made]:
             with closing(executor.run(layout.out, left)) as records:
                 for record in records:
                     made[record.shard] = record
                     shown.set_postfix(pictures=sum(one.pictures for one in made.values()), refresh=False)
-                    shown.update(_changed(plan, record.shard))
+                    shown.update(plan.changed(record.shard))
             for shard in _with_gone(layout, store, plan, made):
                 store.drop_shards(run.run, [shard])
-                shown.update(-_changed(plan, shard))
+                shown.update(-plan.changed(shard))
                 del made[shard]
     return made
 
@@ -105,10 +105,6 @@ def _check_known(layout: Layout, store: Store, run: Run) -> None:
         )
     if state != "running":
         raise Conflict(f"{layout.out}: this run was finished, in another copy of the directory; use that one")
-
-
-def _changed(plan: Plan, shard: int) -> int:
-    return sum(one.todo for one in plan.shard(shard))
 
 
 def _remove_parts(layout: Layout) -> None:

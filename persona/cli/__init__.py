@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
+from persona.cli import batch, bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -31,6 +31,7 @@ for command in (
     *train.COMMANDS,
     *evaluate.COMMANDS,
     *exporting.COMMANDS,
+    *batch.COMMANDS,
     *bench.COMMANDS,
 ):
     main.add_command(command)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, false, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, select, update
 from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, Conflict, NotFound
-from persona.store.bulk import existing, insert_new, replace
-from persona.store.engine import CHUNK, Database, batches
+from persona.store.bulk import IdColumn, existing, insert_new, replace
+from persona.store.engine import Database, batches
 from persona.store.records import Traits
 from persona.store.schema import BatchRunRow, BatchShardRow, ConsentRow, EventRow, ItemRow, UserCatalogueRow, UserRow
 
+PAGE = 20_000  # users that are looked up by one query
+Whose = Callable[[IdColumn], ColumnElement[bool]]  # a condition on the column that holds users' ids
 SEGMENTS = (*Traits.model_fields, "source", "active_days")
 
 
@@ -62,17 +64,17 @@ class Batches(Database):
         if user_ids is not None:
             for part in batches(user_ids):
                 with self._reading() as session:
-                    found = {one.user_id: one for one in _members(session, [UserRow.id.in_(part), *wanted])}
+                    found = {one.user_id: one for one in _members(session, _among(part), wanted)}
                 yield [found[user_id] for user_id in part if user_id in found]
             return
         after = ""
         while True:
             with self._reading() as session:
-                page = select(UserRow.id).where(UserRow.id > after).order_by(UserRow.id).limit(CHUNK).subquery()
+                page = select(UserRow.id).where(UserRow.id > after).order_by(UserRow.id).limit(PAGE).subquery()
                 last = session.scalar(select(func.max(page.c.id)))
                 if last is None:
                     return
-                yield _members(session, [UserRow.id > after, UserRow.id <= last, *wanted])
+                yield _members(session, _between(after, last), wanted)
             after = last
 
     def count_catalogue_users(self, segment: Mapping[str, Any] | None = None) -> int:
@@ -128,6 +130,12 @@ class Batches(Database):
         query = select(BatchShardRow.shard, BatchShardRow.record).where(BatchShardRow.run == run)
         with self._reading() as session:
             return {row.shard: row.record for row in session.execute(query.order_by(BatchShardRow.shard))}
+
+    def shard_times(self, run: str) -> dict[int, datetime]:
+        """Return when each shard of a run that is made was made, by number."""
+        query = select(BatchShardRow.shard, BatchShardRow.made_at).where(BatchShardRow.run == run)
+        with self._reading() as session:
+            return {row.shard: row.made_at for row in session.execute(query)}
 
     def end_shard(self, run: str, shard: int, record: Mapping[str, Any], user_ids: Sequence[str]) -> set[str]:
         """Say that a shard is made; nobody of these users can be erased between the look and that.
@@ -200,17 +208,26 @@ class Batches(Database):
             return None if row is None else StoredCatalogue(row.run, row.entries, row.made_at)
 
 
-def _members(session: Session, wanted: Sequence[ColumnElement[bool]]) -> list[Member]:
+def _among(user_ids: Sequence[str]) -> Whose:
+    return lambda key: key.in_(user_ids)
+
+
+def _between(after: str, last: str) -> Whose:
+    return lambda key: and_(key > after, key <= last)
+
+
+def _members(session: Session, whose: Whose, wanted: Sequence[ColumnElement[bool]]) -> list[Member]:
+    """whose: of users' ids; asked of both tables, so that each is read by an index and nothing but that."""
     done = (
         select(EventRow.user_id, func.count().label("events"), func.max(EventRow.id).label("watermark"))
-        .where(EventRow.user_id.in_(select(UserRow.id).where(*wanted)))
+        .where(whose(EventRow.user_id))
         .group_by(EventRow.user_id)
         .subquery()
     )
     query = select(
         UserRow.id, UserRow.updated_at, func.coalesce(done.c.events, 0), func.coalesce(done.c.watermark, 0)
     ).outerjoin(done, done.c.user_id == UserRow.id)
-    return [Member(*row) for row in session.execute(query.where(*wanted).order_by(UserRow.id))]
+    return [Member(*row) for row in session.execute(query.where(whose(UserRow.id), *wanted).order_by(UserRow.id))]
 
 
 def _segment(segment: Mapping[str, Any]) -> list[ColumnElement[bool]]:

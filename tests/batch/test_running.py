@@ -138,22 +138,15 @@ def test_who_is_erased_later_goes_without_anybody_being_made_anew(
     assert plan_removal(out, peopled) is None
 
 
-def test_a_shard_that_lost_its_last_user_is_no_longer_there(peopled: Store, tmp_path: Path) -> None:
-    spec = SPEC.model_copy(update={"users_per_shard": 1})
-    out = finished(tmp_path / "out", spec, peopled)
-    shards = [record.shard for record in Layout(out).read_manifest().shards]
-    alone = next(
-        f"u{n:02d}"
-        for n in range(16)
-        if sum(shard_of(f"u{m:02d}", 16) == shard_of(f"u{n:02d}", 16) for m in range(16)) == 1
-    )
-    peopled.delete_user(alone)
-    removal = plan_removal(out, peopled)
-    assert removal is not None
-    assert removal.todo == ()
+def test_shards_that_have_nobody_are_there_all_the_same(peopled: Store, tmp_path: Path) -> None:
+    out = finished(tmp_path / "out", SPEC.model_copy(update={"users_per_shard": 1}), peopled)
+    peopled.delete_user("u03")
+    assert plan_removal(out, peopled) is not None
     manifest = run_shards(out, peopled, Inline(peopled))
-    assert [record.shard for record in manifest.shards] == [one for one in shards if one != shard_of(alone, 16)]
-    assert picture_of(alone, 0) not in shown(out)
+    assert [record.shard for record in manifest.shards] == list(range(16))
+    assert 0 in {record.users for record in manifest.shards}
+    assert manifest.totals.users == 15
+    assert picture_of("u03", 0) not in shown(out)
 
 
 def test_a_picture_that_others_have_too_stays(peopled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
