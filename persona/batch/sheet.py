@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from persona.batch.lookbook import picture_of
 from persona.batch.reading import Catalogues
@@ -65,13 +65,13 @@ def _row(
 
 
 def _picture(catalogues: Catalogues, user_id: str, entry: Entry, pictures: Pictures) -> Image.Image | None:
-    """Shrunk, on paper; None where it is gone."""
+    """As large as the others, on paper; None where it is gone."""
     try:
         content = picture_of(catalogues, user_id, entry, pictures)
     except NotFound:
         return None
     with Image.open(io.BytesIO(content)) as image:
         rgba = image.convert("RGBA")
-    rgba.thumbnail((SIDE, SIDE))
+    rgba = ImageOps.contain(rgba, (SIDE, SIDE))
     ground = Image.new("RGBA", rgba.size, (*PAPER, 255))
     return Image.alpha_composite(ground, rgba).convert("RGB")
