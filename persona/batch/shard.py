@@ -5,9 +5,10 @@ A shard's files are on the disk before its row is written: whatever dies in betw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,34 +23,44 @@ from persona.errors import OutOfDate
 from persona.settings import Settings
 
 if TYPE_CHECKING:
-    from persona.batch.making import Maker
+    from persona.batch.making import Made, Maker
     from persona.batch.plan import Plan
     from persona.store import Store
 
 
 def open_maker(out: Path, settings: Settings) -> ShardMaker:
-    """Open the models and the store, to make shards of the run in a directory: a `persona.batch.types.Open`.
+    """Open the store and the models, to make shards of the run in a directory: a `persona.batch.types.Open`.
 
-    This process computes with the number of threads that was planned. Raises OutOfDate where models, device, threads or
-    batch are others than planned, NotFound where no run is under way.
+    This process computes with the number of threads that was planned. A run that makes nothing, but only removes users,
+    needs no models. Raises OutOfDate where models, device, threads or batch are others than planned, NotFound where no
+    run is under way.
     """
-    import torch
-
-    from persona.batch.making import Maker
     from persona.batch.plan import Plan
-    from persona.recommend.recommender import Recommender
+    from persona.store import Store
 
     layout = Layout(out)
     run = layout.read_run()
-    torch.set_num_threads(run.versions.threads)
     with ExitStack() as opened:
-        recommender = Recommender.open(settings)
-        opened.callback(recommender.close)
-        maker = Maker(recommender, run.spec)
-        opened.callback(maker.close)
-        check_same(run.versions, maker.versions, out)
-        plan, models_of = Plan(layout.next_plan), arm_models(settings, run.versions)
-        return ShardMaker(layout, run, plan, maker, recommender.store, models_of, opened.pop_all())
+        store = opened.enter_context(Store.open(settings.url))
+        maker = _open_models(out, settings, run, opened) if run.changed else None
+        models_of = arm_models(settings, run.versions)
+        return ShardMaker(layout, run, Plan(layout.next_plan), maker, store, models_of, opened.pop_all())
+
+
+def _open_models(out: Path, settings: Settings, run: Run, opened: ExitStack) -> Maker:
+    """What makes the run's pictures. opened: what is to be closed later is put there."""
+    import torch
+
+    from persona.batch.making import Maker
+    from persona.recommend.recommender import Recommender
+
+    torch.set_num_threads(run.versions.threads)
+    recommender = Recommender.open(settings)
+    opened.callback(recommender.close)
+    maker = Maker(recommender, run.spec)
+    opened.callback(maker.close)
+    check_same(run.versions, maker.versions, out)
+    return maker
 
 
 def check_same(planned: Versions, here: Versions, out: Path) -> None:
@@ -65,10 +76,13 @@ def check_same(planned: Versions, here: Versions, out: Path) -> None:
 
 def arm_models(settings: Settings, versions: Versions) -> ModelsOf:
     """Says by whose models a user's catalogue is made."""
-    split = Split({name: arm.share for name, arm in arms_of(settings).items()})
+
+    @cache
+    def split() -> Split:  # looked up when somebody is made: to remove users, no models need to be there
+        return Split({name: arm.share for name, arm in arms_of(settings).items()})
 
     def models_of(user_id: str) -> tuple[str, str]:
-        arm = split.of(user_id)
+        arm = split().of(user_id)
         return versions.taste[arm], versions.generator[arm]
 
     return models_of
@@ -78,13 +92,13 @@ def arm_models(settings: Settings, versions: Versions) -> ModelsOf:
 class ShardMaker:
     """Makes one shard after the other: a `persona.batch.types.Make`. Not to be shared between threads.
 
-    owned: what is to be closed with it.
+    maker: None where nobody is to be made. owned: what is to be closed with it.
     """
 
     layout: Layout
     run: Run
     plan: Plan
-    maker: Maker
+    maker: Maker | None
     store: Store
     models_of: ModelsOf
     owned: ExitStack = field(default_factory=ExitStack)
@@ -118,7 +132,7 @@ class ShardMaker:
 
     def _write(self, number: int, planned: Mapping[str, bool], gone: Set[str], source: Shard | None) -> ShardRecord:
         """planned: whether to make it anew, by user, in the order of the ids. source: of those who are carried over."""
-        made = self.maker.make(user_id for user_id, todo in planned.items() if todo and user_id not in gone)
+        made = self._make(user_id for user_id, todo in planned.items() if todo and user_id not in gone)
         carried = _Carried(source)
         writing = ShardWriter(self.layout.work, number, self.run.spec.archive, self.models_of)
         with closing(made), writing as writer:
@@ -130,6 +144,10 @@ class ShardMaker:
                 else:
                     carried.give(user_id, writer)
             return writer.finish()
+
+    def _make(self, user_ids: Iterable[str]) -> Generator[Made, None, None]:
+        if self.maker is not None:
+            yield from self.maker.make(user_ids)
 
 
 class _Carried:

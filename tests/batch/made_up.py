@@ -50,9 +50,9 @@ def a_picture(seed: int) -> bytes:
     return encode(rgba, quick=True)
 
 
-def made_up(user_id: str, garments: int = 2, salt: str = "") -> Made:
+def made_up(user_id: str, garments: int = 2, salt: str = "", title: str = "Bluse, weiß") -> Made:
     """A real item, some garments (the first shows the same as everybody's), an outfit and a look. salt: another one,
-    others."""
+    others. title: of the item."""
     seed = derive(user_id, salt)
     files = [a_picture(0), *(a_picture(derive(seed, n)) for n in range(garments + 1))]
     shas = [hashlib.sha256(file).hexdigest() for file in files]
@@ -61,7 +61,7 @@ def made_up(user_id: str, garments: int = 2, salt: str = "") -> Made:
     common: dict[str, Any] = {"seed": seed, "reasons": (why,), "score": 1 / 3}
     drawn = {**common, "generated": True, "licence": "generated"}
     item = Entry(
-        kind="item", rank=1, item_id="demo-0001", picture="e" * 64, category="blouse", title="Bluse, weiß",
+        kind="item", rank=1, item_id="demo-0001", picture="e" * 64, category="blouse", title=title,
         generated=False, licence="CC0-1.0", model=taste, **common,
     )  # fmt: skip
     clothes = [
@@ -100,14 +100,15 @@ def all_made_up(user_ids: Iterable[str]) -> Iterator[Made]:
 
 
 def catalogue(
-    out: Path, archive: Any = "tar", change: Callable[[str], str] = lambda name: name, salt: str = ""
+    out: Path, archive: Any = "tar", change: Callable[[str], str] = lambda name: name, salt: str = "", **more: str
 ) -> Path:
-    """A finished directory. change: of a user's id, to where it does not belong. salt: another one, other pictures."""
+    """A finished directory. change: of a user's id, to where it does not belong. salt: another one, other pictures.
+    more: as of `made_up`."""
     records = []
     for number in range(SHARDS):
         with ShardWriter(out, number, archive, lambda _: MODELS) as writer:
             for name in sorted(change(one) for one in USERS if shard_of(one, SHARDS) == number):
-                writer.add(made_up(name, salt=salt))
+                writer.add(made_up(name, salt=salt, **more))
             writer.add(
                 Made(next(f"x{n}" for n in range(99) if shard_of(f"x{n}", SHARDS) == number), "set_aside", "NaN")
             )
