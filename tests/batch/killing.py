@@ -31,8 +31,7 @@ from persona.batch.running import run_shards
 from persona.batch.types import Executor, ShardRecord, Spec
 from persona.settings import Settings
 from persona.store import Event, Item, Profile, Rights, Store
-
-from .driven import VERSIONS, Light
+from tests.batch.driven import VERSIONS, Light
 
 USERS = 48
 SPEC = Spec(users_per_shard=4)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,7 @@ from persona.batch.types import Executor
 from persona.errors import BadInput, NotFound, PersonaError
 from persona.settings import Settings
 from persona.store import Store
-
-from .light import RUN, VERSIONS, begin, begun, open_light, order
+from tests.batch.light import RUN, VERSIONS, begin, begun, open_light, order
 
 SHARDS = 8
 RAYS_WARNINGS = pytest.mark.filterwarnings("ignore")  # of its own code, wherever it is called
@@ -149,6 +149,16 @@ class TestLocalWorkers(WorkersContract):
         list(executor.run(out, [0, 1]))
         assert (out / "closed").exists()
 
+    def test_the_driver_holds_no_more_for_more_shards(self, settings: Settings, tmp_path: Path) -> None:
+        many = begin(tmp_path / "many", settings.url, 300).out
+        tracemalloc.start()
+        try:
+            records = LocalExecutor(settings, open_light, workers=2).run(many, range(300))
+            held = [tracemalloc.get_traced_memory()[0] for _ in records]
+        finally:
+            tracemalloc.stop()
+        assert max(held[150:]) - max(held[:150]) < 20_000
+
     def test_workers_end_with_their_parent(self, executor: Executor, out: Path, settings: Settings) -> None:
         order(out, 0, "hold"), order(out, 1, "hold")
         driver = subprocess.Popen([sys.executable, "-m", "tests.batch.light", "local", str(out), settings.url])
@@ -218,3 +228,31 @@ def test_settings_mean_the_same_in_another_folder() -> None:
     assert (there.home, there.models) == (Path.cwd() / "home", Path.cwd() / "models")
     assert there.url == f"sqlite:///{Path.cwd() / 'home' / 'persona.db'}"
     assert everywhere(there) == there
+
+
+@pytest.mark.slow
+@RAYS_WARNINGS
+@pytest.mark.parametrize("room", [2, 1], ids=["room elsewhere", "no room elsewhere"])
+def test_a_lost_machine_is_survived(out: Path, settings: Settings, room: int) -> None:
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
+    machines = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": room, **machines})
+    try:
+        other = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        held = [order(out, shard, "hold") for shard in range(SHARDS)]
+
+        def lose() -> None:
+            until(lambda: len({pid for _, pid in begun(out)}) == 2, seconds=60)
+            cluster.remove_node(other, allow_graceful=False)
+            for path in held:
+                path.unlink()
+
+        with ThreadPoolExecutor() as pool:
+            losing = pool.submit(lose)
+            records = list(
+                RayExecutor(settings, open_light, workers=2, address=cluster.address).run(out, range(SHARDS))
+            )
+            losing.result()
+        assert sorted(record.shard for record in records) == list(range(SHARDS))
+    finally:
+        cluster.shutdown()
