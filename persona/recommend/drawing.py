@@ -78,7 +78,7 @@ class Drawer:
         GENERATED.labels(self.generator.version).inc(len(wanted))
         with prompt():
             pictures, features = in_passes(self.generator, self.visual, [one.code for one in wanted], self.sizes)
-            measured = measure_all(pictures, [one.patterned for one in wanted])
+            measured = measure_all(list(pictures), [one.patterned for one in wanted])
         return list(map(Drawn, pictures, features, measured))
 
 
