@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from persona.batch.passes import Wisher
 from persona.batch.types import Spec
-from persona.catalog.measure import measure
+from persona.catalog.measure import measure_all
 from persona.catalog.pictures import encode
 from persona.recommend.answerer import Answerer, best_first, generated, reasons_of
 from persona.recommend.answerer import Begun as Answer
@@ -135,8 +135,9 @@ class Begun(Wisher):
                 return
 
     def _garments(self) -> list[Garment]:
-        measured = [Drawn(rgba, feature, measure(rgba, patterned=False)) for rgba, feature in self.drawn]
-        return [self._arm.atelier.garment(wish, one) for wish, one in zip(self.wishes, measured, strict=True)]
+        measured = measure_all([rgba for rgba, _ in self.drawn], [False] * len(self.drawn))
+        drawn = [Drawn(*picture, measures) for picture, measures in zip(self.drawn, measured, strict=True)]
+        return self._arm.atelier.garments(self.wishes, drawn)
 
     def _named(self, garments: Sequence[Garment], kept: Kept) -> list[Garment]:
         named = [self._arm.atelier.named(one, self.user_id, kept.put(one.rgba)) for one in garments]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persona.catalog.colour import Bytes, Lab, colour_name, garment_lab
+from persona.catalog.colour import Bytes, Lab, colour_name, garment_labs
 from persona.catalog.pattern import pattern_of
 from persona.store.records import Category, Colour, Pattern, Season, Style
 
@@ -31,7 +32,15 @@ class Measures:
 
 def measure(rgba: Bytes, patterned: bool = True) -> Measures:
     """Measure a cut-out garment: uint8 (h, w, 4), premultiplied. patterned: the pattern, too, which takes longest."""
-    lab = garment_lab(rgba)
+    return measure_all([rgba], [patterned])[0]
+
+
+def measure_all(pictures: Sequence[Bytes], patterned: Sequence[bool]) -> list[Measures]:
+    """Measure each picture as `measure` does, sooner than one by one."""
+    return [_measures(*each) for each in zip(pictures, garment_labs(pictures), patterned, strict=True)]
+
+
+def _measures(rgba: Bytes, lab: Lab | None, patterned: bool) -> Measures:
     if lab is None:
         return Measures(None, None, None)
     pattern = pattern_of(rgba) if patterned else None

@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,7 +145,7 @@ def premultiply(rgba: Bytes) -> Bytes:
 
 
 def _in_parts(convert: Callable[[Bytes], Bytes], rgba: Bytes) -> Bytes:
-    """Pixels converted, some at a time: the numbers in between take sixteen times the bytes of a picture."""
+    """Pixels converted, some at a time: the numbers in between take many times the bytes of a picture."""
     pixels = rgba.reshape(-1, 4)
     converted = np.empty(pixels.shape, np.uint8)
     for start in range(0, len(pixels), _PART):
@@ -153,14 +154,28 @@ def _in_parts(convert: Callable[[Bytes], Bytes], rgba: Bytes) -> Bytes:
 
 
 def _unpremultiplied(rgba: Bytes) -> Bytes:
-    colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
-    straight = np.minimum((colour * 510 + alpha) // np.maximum(alpha * 2, 1), 255) * (alpha > 0)
-    return np.concatenate([straight, alpha], -1).astype(np.uint8)
+    return _looked_up(_tables()[0], rgba)
 
 
 def _premultiplied(rgba: Bytes) -> Bytes:
-    colour, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
-    return np.concatenate([(colour * alpha * 2 + 255) // 510, alpha], -1).astype(np.uint8)
+    return _looked_up(_tables()[1], rgba)
+
+
+def _looked_up(table: Bytes, rgba: Bytes) -> Bytes:
+    """The pixels (n, 4) with each colour replaced by the table's for it and its alpha."""
+    found, row = np.empty_like(rgba), rgba[:, 3].astype(np.uint16) << 8
+    found[:, 3] = rgba[:, 3]
+    for channel in range(3):  # one at a time, and flat: several times as fast
+        np.take(table, row | rgba[:, channel], out=found[:, channel], mode="clip")
+    return found
+
+
+@cache
+def _tables() -> tuple[Bytes, Bytes]:
+    """Straight colours of premultiplied ones, and the reverse, by alpha and colour: uint8 (256, 256) each."""
+    alpha, colour = np.mgrid[:256, :256]
+    straight = np.minimum((colour * 510 + alpha) // np.maximum(alpha * 2, 1), 255) * (alpha > 0)
+    return straight.astype(np.uint8), ((colour * alpha * 2 + 255) // 510).astype(np.uint8)
 
 
 def on_white(rgba: Bytes) -> Bytes:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from persona import modelfolder
 
@@ -75,17 +76,41 @@ class VisualNetwork(nn.Module):
         self.register_buffer("deviation", torch.ones(DIMENSIONS))
         self.mean: Tensor
         self.deviation: Tensor
+        self._folded: list[nn.Sequential] = []  # a list, so that it is no part of what is trained, moved and saved
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(n, 4, 64, 64) in [-1, 1] to content vectors (n, 64)."""
-        return (self.bottleneck(self.trunk(pictures)) - self.mean) / self.deviation
+        return self._standardised(self.trunk(pictures))
+
+    def train(self, mode: bool = True) -> VisualNetwork:
+        """Set the mode. What is trained further is folded anew."""
+        if mode:
+            self._folded.clear()
+        return super().train(mode)
+
+    def _standardised(self, hidden: Tensor) -> Tensor:
+        return (self.bottleneck(hidden) - self.mean) / self.deviation
+
+    def _folded_trunk(self) -> nn.Sequential:
+        """The trunk with each norm folded into the convolution before it: the same but for rounding, and sooner."""
+        if not self._folded or next(self._folded[0].parameters()).device != self.mean.device:
+            layers: list[nn.Module] = []
+            for layer in self.trunk:
+                if isinstance(layer, nn.BatchNorm2d):
+                    layers[-1] = fuse_conv_bn_eval(layers[-1], layer)  # type: ignore[type-var]
+                else:
+                    layers.append(layer)
+            self._folded[:] = [nn.Sequential(*layers)]
+        return self._folded[0]
 
     @torch.no_grad()
     def features(self, rgba: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
         """Content vectors float32 (n, 64) of premultiplied uint8 pictures (n, h, w, 4)."""
         self.eval()
-        device = self.mean.device
-        parts = [self(to_tensor(rgba[at : at + batch]).to(device)) for at in range(0, len(rgba), batch)]
+        device, trunk = self.mean.device, self._folded_trunk()
+        parts = [
+            self._standardised(trunk(to_tensor(rgba[at : at + batch]).to(device))) for at in range(0, len(rgba), batch)
+        ]
         return torch.cat(parts).float().cpu().numpy() if parts else np.zeros((0, DIMENSIONS), np.float32)
 
     @classmethod

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from persona.batcher import Batcher
-from persona.catalog.measure import measure
+from persona.catalog.measure import measure_all
 from persona.catalog.visual import VisualNetwork
 from persona.gan import GarmentModel
 from persona.gan.model import Code, render
@@ -78,7 +78,7 @@ class Drawer:
         GENERATED.labels(self.generator.version).inc(len(wanted))
         with prompt():
             pictures, features = in_passes(self.generator, self.visual, [one.code for one in wanted], self.sizes)
-            measured = [measure(rgba, patterned=one.patterned) for one, rgba in zip(wanted, pictures)]
+            measured = measure_all(list(pictures), [one.patterned for one in wanted])
         return list(map(Drawn, pictures, features, measured))
 
 

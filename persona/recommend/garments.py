@@ -157,8 +157,11 @@ class Atelier:
 
         return self._drawn.get_all([(wish.digest, wish.seed) for wish in wishes], make)
 
-    def garment(self, wish: Wish, drawn: Drawn) -> Garment:
-        """The garment that was drawn for a wish."""
+    def garments(self, wishes: Sequence[Wish], drawn: Sequence[Drawn]) -> list[Garment]:
+        """What was drawn for wishes, each read by the taste model alone: among others its last digits differ."""
+        return [self._garment(*each) for each in zip(wishes, drawn, strict=True)]
+
+    def _garment(self, wish: Wish, drawn: Drawn) -> Garment:
         codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)
         vector = self._taste.vectors_of(drawn.feature[None], attributes_of(codes))[0]
         return Garment(drawn.rgba, wish, drawn.measures, drawn.feature, vector)
@@ -244,7 +247,7 @@ class Atelier:
             kept[name] = drawn
             if self._shelf:
                 self._shelf.put(name, drawn)
-        return [self.garment(wish, kept[name]) for name, wish in zip(names, wishes)]
+        return self.garments(wishes, [kept[name] for name in names])
 
     def _name(self, condition: str, seed: int) -> str:
         """What a drawn garment is kept under. The digest of its condition says its category, too."""

@@ -64,7 +64,8 @@ class Reading:
     @cached_property
     def causes(self) -> Causes:
         """Everything that the vector came from, each with its part of it."""
-        return causes_of(self.taste, self.person.profile, self.history, self.catalogue.table)
+        catalogue = self.catalogue
+        return causes_of(self.taste, self.person.profile, self.history, catalogue.table, catalogue.vectors)
 
     @cached_property
     def scores(self) -> Floats:

@@ -36,8 +36,17 @@ class Causes:
     lost: Floats
 
 
-def causes_of(model: TasteModel, profile: Profile | None, history: Sequence[HistoryEntry], table: Items) -> Causes:
-    """Read a user once whole and once without each stated preference and each of the last 50 events, in one batch."""
+def causes_of(
+    model: TasteModel,
+    profile: Profile | None,
+    history: Sequence[HistoryEntry],
+    table: Items,
+    vectors: Floats | None = None,
+) -> Causes:
+    """Read a user once whole and once without each stated preference and each of the last 50 events, in one batch.
+
+    vectors (n, d): the table's `item_vectors`, where they are at hand: that is faster.
+    """
     history = list(history[-LONGEST:])
     stated = [
         preference for preference in (profile.preferences if profile is not None else ()) if preference.weight != 0
@@ -49,8 +58,8 @@ def causes_of(model: TasteModel, profile: Profile | None, history: Sequence[Hist
         rest = tuple(preference for preference in profile.preferences if preference is not left_out)
         users.append((profile.model_copy(update={"preferences": rest}), history))
     users += [(profile, history[:place] + history[place + 1 :]) for place in range(len(history))]
-    vectors = model.encode_many(users, table)
-    return Causes([*stated, *history], vectors[0], vectors[0] - vectors[1:])
+    read = model.encode_many(users, table, vectors)
+    return Causes([*stated, *history], read[0], read[0] - read[1:])
 
 
 def reasons_for(
