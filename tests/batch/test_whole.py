@@ -11,14 +11,14 @@ import duckdb
 import pandas as pd
 import pytest
 import torch
+
+from persona.batch.layout import Layout
 from persona.batch.local import LocalExecutor
 from persona.batch.making import Maker
 from persona.batch.planning import plan, plan_removal
-from persona.batch.running import run_shards
-
-from persona.batch.layout import Layout
 from persona.batch.push import push
 from persona.batch.reading import Catalogues
+from persona.batch.running import run_shards
 from persona.batch.shard import open_maker
 from persona.batch.types import Manifest, Spec, shard_of
 from persona.batch.verify import verify
