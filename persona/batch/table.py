@@ -101,6 +101,18 @@ def made_pieces(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [piece for piece in detail.get("pieces", ()) if piece.get("generation_id") and piece.get("picture")]
 
 
+def named_pictures(index: Path) -> pa.Array:
+    """sha256 of every picture in the archive of an index, each once. Raises BadInput for a damaged file."""
+    found: dict[str, None] = {}
+    for rows in _batches(index, ["kind", "picture", "detail"]):
+        for row in rows.to_pylist():
+            if row["kind"] != "item" and row["picture"] is not None:
+                found[row["picture"]] = None
+            if row["kind"] == "outfit":
+                found |= dict.fromkeys(piece["picture"] for piece in made_pieces(json.loads(row["detail"])))
+    return pa.array(found, pa.string())
+
+
 def by_user(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Rows]]:
     """Yield (user id, rows) of an index, in its order, some thousand rows in memory. columns: None for all.
 
