@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from persona.batch.draft import Draft
@@ -103,14 +104,13 @@ def made_pieces(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def named_pictures(index: Path) -> pa.Array:
     """sha256 of every picture in the archive of an index, each once. Raises BadInput for a damaged file."""
-    found: dict[str, None] = {}
+    found: list[pa.Array] = [pa.array([], pa.string())]
     for rows in _batches(index, ["kind", "picture", "detail"]):
-        for row in rows.to_pylist():
-            if row["kind"] != "item" and row["picture"] is not None:
-                found[row["picture"]] = None
-            if row["kind"] == "outfit":
-                found |= dict.fromkeys(piece["picture"] for piece in made_pieces(json.loads(row["detail"])))
-    return pa.array(found, pa.string())
+        made = rows.filter(pc.and_(pc.not_equal(rows["kind"], "item"), pc.is_valid(rows["picture"])))
+        outfits = rows.filter(pc.match_substring(rows["detail"], '"generation_id":"'))  # few have such a piece
+        pieces = [piece["picture"] for told in outfits["detail"].to_pylist() for piece in made_pieces(json.loads(told))]
+        found += [*made["picture"].chunks, pa.array(pieces, pa.string())]
+    return pa.concat_arrays(found).unique()
 
 
 def by_user(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Rows]]:
