@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from persona.batch.passes import Wisher
 from persona.batch.types import Spec
 from persona.catalog.measure import measure_all
-from persona.catalog.pictures import encode
+from persona.catalog.pictures import encode, encode_to_show
 from persona.recommend.answerer import Answerer, best_first, generated, reasons_of
 from persona.recommend.answerer import Begun as Answer
 from persona.recommend.dressing import FLAT_LAY, Dressing, outfit_of
@@ -166,7 +166,7 @@ class Begun(Wisher):
             piece.slot: own[piece.picture] if piece.picture in own else self._doors.picture(piece.picture)
             for piece in choice.pieces
         }
-        outfit = outfit_of(choice, standing, kept.put(flat_lay(pieces)))
+        outfit = outfit_of(choice, standing, kept.put_file(encode_to_show(flat_lay(pieces))))
         kept.features[outfit.generation_id] = choice.feature
         told = outfit.model_dump(mode="json", include={"pieces", "harmony", "harmony_score"})
         return Entry(

@@ -7,7 +7,7 @@ the catalogue before or the new one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -120,10 +120,10 @@ class _Part:
         told: dict[str, tuple[Generation, NDArray[np.float32] | None]] = {}
         for name, rows in self.users.items():
             for entry, vector in zip(entries_of(rows), rows["feature"].to_pylist(), strict=True):
-                for piece in drawn_of(name, entry, self.now):
-                    told.setdefault(piece.id, (piece, None))
+                for piece, feature in drawn_of(name, entry, self.now):
+                    told.setdefault(piece.id, (piece, _vector(feature)))
                 if (generation := generation_of(name, entry, self.now)) is not None:
-                    told[generation.id] = generation, None if vector is None else np.array(vector, np.float32)
+                    told[generation.id] = generation, _vector(vector)
         with_vector = {one.id: (one, vector) for one, vector in told.values() if vector is not None}
         if with_vector:
             store.add_generations(
@@ -155,7 +155,15 @@ def generation_of(user_id: str, entry: Entry, now: datetime) -> Generation | Non
     )
 
 
-def drawn_of(user_id: str, entry: Entry, now: datetime) -> list[Generation]:
-    """The garments that were made for an outfit because the catalogue had none, as its `detail` tells of them."""
+def drawn_of(user_id: str, entry: Entry, now: datetime) -> list[tuple[Generation, list[float] | None]]:
+    """The garments that were made for an outfit because the catalogue had none, as its `detail` tells of them (`drawn`:
+    fields of a generation, and its `feature`), with their content vectors."""
     about = {"user_id": user_id, "created_at": now, "reasons": entry.reasons}
-    return [Generation.model_validate({**about, **drawn}) for drawn in entry.detail.get("drawn", ())]
+    return [
+        (Generation.model_validate({**about, **{k: v for k, v in one.items() if k != "feature"}}), one.get("feature"))
+        for one in entry.detail.get("drawn", ())
+    ]
+
+
+def _vector(feature: Sequence[float] | None) -> NDArray[np.float32] | None:
+    return None if feature is None else np.array(feature, np.float32)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from persona.batch.draft import Draft
@@ -99,6 +100,17 @@ def made_pictures(rows: Rows) -> dict[str, dict[str, Any]]:
 def made_pieces(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of an outfit's detail, the pieces that were made for it because the catalogue had none."""
     return [piece for piece in detail.get("pieces", ()) if piece.get("generation_id") and piece.get("picture")]
+
+
+def named_pictures(index: Path) -> pa.Array:
+    """sha256 of every picture in the archive of an index, each once. Raises BadInput for a damaged file."""
+    found: list[pa.Array] = [pa.array([], pa.string())]
+    for rows in _batches(index, ["kind", "picture", "detail"]):
+        made = rows.filter(pc.and_(pc.not_equal(rows["kind"], "item"), pc.is_valid(rows["picture"])))
+        outfits = rows.filter(pc.match_substring(rows["detail"], '"generation_id":"'))  # few have such a piece
+        pieces = [piece["picture"] for told in outfits["detail"].to_pylist() for piece in made_pieces(json.loads(told))]
+        found += [*made["picture"].chunks, pa.array(pieces, pa.string())]
+    return pa.concat_arrays(found).unique()
 
 
 def by_user(path: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Rows]]:

@@ -45,7 +45,10 @@ class Pictures:
 
         quick: as of `encode`; the same picture has another name then.
         """
-        content = encode(rgba, quick=quick)
+        return self.put_file(encode(rgba, quick=quick))
+
+    def put_file(self, content: bytes) -> str:
+        """Keep the bytes of a WebP file likewise, and return their sha256."""
         sha256 = hashlib.sha256(content).hexdigest()
         if not self.touch(sha256):
             write_whole(self.path(sha256), content)
@@ -131,6 +134,14 @@ def encode(rgba: Bytes, *, quick: bool = False) -> bytes:
     file = io.BytesIO()
     straight = Image.fromarray(unpremultiply(rgba))
     straight.save(file, "WEBP", lossless=True, quality=60, method=0 if quick else 4, exact=True)
+    return file.getvalue()
+
+
+def encode_to_show(opaque: Bytes) -> bytes:
+    """A picture without transparency, uint8 (h, w, 3) or (h, w, 4), as WebP for people to look at: a tenth of the bytes
+    and a third of the time of a lossless one, with differences that nobody sees. The same picture, the same bytes."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(opaque[..., :3])).save(file, "WEBP", quality=90, method=0)
     return file.getvalue()
 
 

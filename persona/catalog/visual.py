@@ -106,7 +106,8 @@ class VisualNetwork(nn.Module):
     @torch.no_grad()
     def features(self, rgba: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
         """Content vectors float32 (n, 64) of premultiplied uint8 pictures (n, h, w, 4)."""
-        self.eval()
+        if self.training:
+            self.eval()
         device, trunk = self.mean.device, self._folded_trunk()
         parts = [
             self._standardised(trunk(to_tensor(rgba[at : at + batch]).to(device))) for at in range(0, len(rgba), batch)

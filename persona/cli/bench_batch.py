@@ -21,7 +21,7 @@ from persona.batch.reading import Shard
 from persona.batch.shard import open_maker
 from persona.batch.types import Executor, Run, ShardRecord, Spec
 from persona.catalog.pictures import decode_photo, encode, premultiply
-from persona.cli.bench_company import Companies, companies
+from persona.cli.bench_company import Companies, companies, filled
 from persona.cli.bench_raw import best_batch, open_raw
 from persona.cli.bench_server import prepared
 from persona.errors import OutOfDate
@@ -51,11 +51,11 @@ QUICK = Sizes(shards=3, users=3, rounds=1, companies=Companies(few=60, many=240,
 def measure(sizes: Sizes = Sizes()) -> Measured:
     """The keys of `persona bench batch`, and why some are missing."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "few"
-        environment = prepared(home, sizes.companies.simulated(sizes.companies.few))
-        settings = load_settings(home=home, database_url=f"sqlite:///{home / 'persona.db'}", threads=1)
-        values, why = _speeds(Bench.begin(settings, home, sizes))
-        more, unknown = companies(sizes.companies, Path(folder), environment)
+        demo = Path(folder) / "demo"
+        prepared(demo)
+        few = filled(demo, Path(folder) / "few", sizes.companies.few, sizes.companies.each)
+        values, why = _speeds(Bench.begin(load_settings(home=few.home, database_url=few.url, threads=1), sizes))
+        more, unknown = companies(sizes.companies, demo, few)
     return values | more, why | unknown
 
 
@@ -72,18 +72,18 @@ class Bench:
         self._shards = cycle(self.run.todo)
 
     @classmethod
-    def begin(cls, settings: Settings, home: Path, sizes: Sizes) -> Bench:
+    def begin(cls, settings: Settings, sizes: Sizes) -> Bench:
         """Plan it, for the users who are in the store, by the models as every worker will have them: on one thread."""
         import torch
 
-        spec = Spec(kinds=("garments",), users_per_shard=sizes.users)
+        spec, out = Spec(kinds=("garments",), users_per_shard=sizes.users), settings.home / "catalogues"
         torch.set_num_threads(1)
         recommender = Recommender.open(settings)
         with closing(Maker(recommender, spec)) as maker:
-            planned = plan(home / "catalogues", spec, recommender.store, maker.versions)
+            planned = plan(out, spec, recommender.store, maker.versions)
         recommender.store.close()
         assert planned is not None
-        return cls(settings, home / "catalogues", planned, sizes)
+        return cls(settings, out, planned, sizes)
 
     def rate(self, executor: Executor, workers: int) -> float:
         """Pictures a second of an executor with so many workers, once all of them work."""

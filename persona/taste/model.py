@@ -219,10 +219,15 @@ class TasteModel(nn.Module):
     @torch.inference_mode()
     def vectors_of(self, features: Floats, attributes: Codes, ids: Sequence[int] | None = None) -> Floats:
         """Vectors float32 (n, d) of items outside a table: content vectors (n, c), attributes (n, m), -1 unknown."""
-        self.eval()
+        self._still()
         rows = torch.tensor(ids, dtype=torch.long, device=self.device) if ids is not None else None
         told, known = torch.tensor(features, device=self.device), torch.tensor(attributes, device=self.device)
         return np.asarray(self.item(told, known, rows).cpu().numpy(), np.float32)
+
+    def _still(self) -> None:
+        """Evaluation, for those who read. To set what is set already would take longer than to read an item."""
+        if self.training:
+            self.eval()
 
     def log_popularity(self, popularity: NDArray[Any]) -> Floats:
         """Popularity (n,) as log of its ratio to the mean, drawn to 0 where events are few."""
@@ -253,7 +258,7 @@ class TasteModel(nn.Module):
     ) -> Floats:
         """Vectors float32 (n, d) of many users, as `encode` of each."""
         self.check(table)
-        self.eval()
+        self._still()
         read = [self._encode(users[at : at + batch], table, vectors) for at in range(0, len(users), batch)]
         return np.concatenate(read) if read else np.zeros((0, self.config.width), np.float32)
 
@@ -280,7 +285,7 @@ class TasteModel(nn.Module):
 
         User i did rows[starts[i]:starts[i + 1]], rows of vectors (n, d); kind, at: (m,), type codes and seconds.
         """
-        self.eval()
+        self._still()
         kept = np.minimum(np.diff(starts), LONGEST)
         begin = np.concatenate([[0], np.cumsum(kept)])
         last = np.repeat(starts[1:] - begin[1:], kept) + np.arange(begin[-1])

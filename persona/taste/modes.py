@@ -8,7 +8,8 @@ different things that the user likes. A user of several interests is drawn for e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,19 @@ NEIGHBOURS = 5
 @dataclass(frozen=True)
 class Mode:
     """One thing that the user likes. condition: float32 (64,), in the space of content vectors; category: of a garment,
-    or the occasion of a look; items: the rows of its category nearest to the condition, nearest first."""
+    or the occasion of a look; table: of items like it."""
 
     condition: Floats
     category: str
-    items: list[int]
+    table: ItemTable = field(repr=False)
+
+    @cached_property
+    def items(self) -> list[int]:
+        """The rows of its category nearest to the condition, nearest first."""
+        same = np.flatnonzero(self.table.kind == kind_code(self.category))
+        distances = np.square(self.table.features[same] - self.condition).sum(1)
+        closest, _ = best(-distances, NEIGHBOURS)
+        return same[closest].tolist()
 
 
 def taste_modes(
@@ -104,7 +113,4 @@ def _mode(row: int, near: Codes, table: ItemTable, pull: float) -> Mode:
     category = table.kind[row]
     alike = near[table.kind[near] == category]
     condition = (1 - pull) * table.features[row] + pull * table.features[alike].mean(0)
-    same = np.flatnonzero(table.kind == category)
-    distances = np.square(table.features[same] - condition).sum(1)
-    closest, _ = best(-distances, NEIGHBOURS)
-    return Mode(condition.astype(np.float32), KIND_NAMES[category], same[closest].tolist())
+    return Mode(condition.astype(np.float32), KIND_NAMES[category], table)

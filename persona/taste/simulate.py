@@ -255,7 +255,7 @@ def _show(
     table: ItemTable,
     rng: np.random.Generator,
     settings: Simulator,
-) -> Ints:
+) -> NDArray[np.int32]:
     """The slates (m, slate): rows drawn by exposure, of the whole catalogue or, searching, of one of its shelves."""
     shelves = Shelves(table.codes, settings.exposure * quality(table, settings).astype(np.float64))
     wish = np.cumsum(np.exp(affinity @ _told(shelves.codes).T) * (shelves.high - shelves.low), 1)

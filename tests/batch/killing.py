@@ -1,8 +1,9 @@
 """Kills runs at random points until they have had enough, and compares what they come to with runs that nobody killed.
 
-`python -m tests.batch.killing FOLDER URL local|workers|ray KILLS SEED`: this process has everything imported and forks
-a driver for each round, so that a round costs milliseconds. local: drivers are killed, workers: drivers that have two
-worker processes, ray: one of Ray's workers, in a run of two.
+`python -m tests.batch.killing FOLDER URL local|workers|command|ray KILLS SEED`: this process has everything imported
+and forks a driver for each round, so that a round costs milliseconds. local: drivers are killed, workers: drivers that
+have two worker processes, command: `persona batch run` and `resume` with real models, ray: one of Ray's workers, in a
+run of two.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +35,6 @@ from persona.settings import Settings
 from persona.store import Event, Item, Profile, Rights, Store
 from tests.batch.driven import VERSIONS, Light
 
-USERS = 48
 SPEC = Spec(users_per_shard=4)
 MORNING = datetime(2025, 5, 4, 10, tzinfo=UTC)
 
@@ -68,11 +69,61 @@ def open_slow(out: Path, settings: Settings) -> Slow:
     return Slow(Light(out, store), store, 0.3)
 
 
-def drive(out: Path, url: str, executor: Executor) -> None:
-    """What `persona batch run` does, and `resume`: plan, or go on with what is planned, to the end."""
-    with Store.open(url) as store:
-        if plan(out, SPEC, store, VERSIONS) is not None:
-            run_shards(out, store, executor)
+@dataclass(frozen=True)
+class LightShop:
+    """An item and users, for whom a light maker makes their catalogues."""
+
+    url: str
+    executor: Executor
+    users: int = 48
+    items: tuple[str, ...] = ("i1",)
+
+    def prepare(self, folder: Path) -> None:
+        """Have the items."""
+        rights = Rights(licence="CC0-1.0", source="https://example.org")
+        with Store.open(self.url) as store:
+            store.put_items([Item(id=one, category="dress", rights=rights) for one in self.items])
+
+    def drive(self, out: Path) -> None:
+        """What `persona batch run` does, and `resume`: plan, or go on with what is planned, to the end."""
+        with Store.open(self.url) as store:
+            if plan(out, SPEC, store, VERSIONS) is not None:
+                run_shards(out, store, self.executor)
+
+
+@dataclass(frozen=True)
+class RealShop:
+    """A small shop with small real models, for which the commands are given."""
+
+    url: str
+    users: int = 12
+    items: tuple[str, ...] = ("dress-green-light", "dress-green-dark")
+
+    def prepare(self, folder: Path) -> None:
+        """Have the models and the items, and what the commands import."""
+        import persona.cli.batch_run  # noqa: F401
+
+        from persona.catalog.pictures import Pictures
+        from tests.serve.conftest import make_catalogue, make_models
+
+        settings = {"HOME": folder / "home", "MODELS": folder / "models", "DATABASE_URL": self.url}
+        os.environ.update({f"PERSONA_{name}": str(value) for name, value in settings.items()})
+        os.environ.update(PERSONA_THREADS="1", PERSONA_DEVICE="cpu")
+        make_models(folder / "models")
+        with Store.open(self.url) as store:
+            make_catalogue(store, Pictures(folder / "home" / "pictures"))
+
+    def drive(self, out: Path) -> None:
+        """`persona batch run`, or `resume` where a run is under way."""
+        from persona.cli import main
+
+        new = ["run", "--per-user", "1", "--users-per-shard", "2", "--out"]
+        begun = Layout(out).run.exists()
+        with (out.parent / "said").open("a") as said, redirect_stdout(said), redirect_stderr(said):
+            main(["batch", *(["resume"] if begun else new), str(out), "--workers", "1"], standalone_mode=False)
+
+
+Shop = LightShop | RealShop
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -90,7 +141,7 @@ class Campaign:
     """
 
     folder: Path
-    url: str
+    shop: Shop
     seed: int
     kills: int = 0
     runs: int = 0
@@ -101,34 +152,32 @@ class Campaign:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.clean, self.out = self.folder / "clean", self.folder / "out"
-        with Store.open(self.url) as store:
-            rights = Rights(licence="CC0-1.0", source="https://example.org")
-            store.put_items([Item(id="i1", category="dress", rights=rights)])
-            store.bulk_users(Profile(id=f"u{n:03d}") for n in range(USERS))
+        self.folder.mkdir(exist_ok=True)
+        self.shop.prepare(self.folder)
 
     def fight(self, kills: int, killed_run: Callable[[], int]) -> None:
         """Until there were so many. killed_run: has a run into `out` come to its end, and returns how often it was
         killed."""
         while self.kills < kills:
             self._change()
-            drive(self.clean, self.url, LocalExecutor(Settings(database_url=self.url), open_quick))
+            assert ended(forked(lambda: self.shop.drive(self.clean)))
             count = killed_run()
             self.kills, self.runs, self.longest = self.kills + count, self.runs + 1, max(self.longest, count)
             self._compare()
 
     def _change(self) -> None:
-        with Store.open(self.url) as store:
+        with Store.open(self.shop.url) as store:
             if self.runs % 3 == 0:
                 shutil.rmtree(self.clean, ignore_errors=True)
                 shutil.rmtree(self.out, ignore_errors=True)
-                store.bulk_users(Profile(id=f"u{n:03d}") for n in range(USERS))
+                store.bulk_users(Profile(id=f"u{n:03d}") for n in range(self.shop.users))
                 return
-            user_ids = [f"u{n:03d}" for n in self.random.sample(range(USERS), 4)]
+            user_ids = [f"u{n:03d}" for n in self.random.sample(range(self.shop.users), 4)]
+            item_id = self.random.choice(self.shop.items)
             store.delete_user(user_ids.pop())
-            known = store.users(user_ids)
             store.add_events(
-                Event(key=f"{user.id}-{self.runs}", user_id=user.id, item_id="i1", type="like", at=MORNING)
-                for user in known
+                Event(key=f"{user.id}-{self.runs}", user_id=user.id, item_id=item_id, type="like", at=MORNING)
+                for user in store.users(user_ids)
             )
 
     def _compare(self) -> None:
@@ -138,30 +187,34 @@ class Campaign:
         assert not Layout(self.out).work.exists()
 
 
-def drivers_killed(campaign: Campaign, workers: int) -> Callable[[], int]:
+def drivers_killed(campaign: Campaign) -> Callable[[], int]:
     """Kills whoever drives a run, at some point of it, until one comes to its end."""
-    executor = LocalExecutor(Settings(database_url=campaign.url), open_quick, workers)
-    lasts = 0.5  # seconds, of a run that nobody kills; measured by the first
+    lasts = 0.0  # seconds, of a run that nobody kills: the first
 
     def run() -> int:
         nonlocal lasts
         kills = 0
         while True:
             began = time.monotonic()
-            driver = forked(lambda: drive(campaign.out, campaign.url, executor))
-            if not kills and not campaign.runs:
-                assert os.waitpid(driver, 0)[1] == 0
+            driver = forked(lambda: campaign.shop.drive(campaign.out))
+            if not lasts:
+                assert ended(driver)
                 lasts = time.monotonic() - began
                 return 0
-            time.sleep(campaign.random.uniform(0, 0.7 * lasts))
+            time.sleep(campaign.random.uniform(0, lasts))
             os.kill(driver, signal.SIGKILL)  # one that has come to its end stays until it is waited for
-            status = os.waitpid(driver, 0)[1]
-            if os.WIFEXITED(status):
-                assert os.WEXITSTATUS(status) == 0
+            if ended(driver):
                 return kills
             kills += 1
 
     return run
+
+
+def ended(driver: int) -> bool:
+    """Whether a driver came to its end, which has to be a good one, and was not killed."""
+    status = os.waitpid(driver, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFEXITED(status)
 
 
 def forked(work: Callable[[], None]) -> int:
@@ -179,6 +232,7 @@ def forked(work: Callable[[], None]) -> int:
 
 def ray_workers_killed(campaign: Campaign, most: int) -> Callable[[], int]:
     """Kills one of Ray's workers now and then, while this process drives the run to its end."""
+    assert isinstance(campaign.shop, LightShop)
     told, tell = os.pipe()
     os.set_blocking(told, False)
     driver = os.getpid()
@@ -187,10 +241,12 @@ def ray_workers_killed(campaign: Campaign, most: int) -> Callable[[], int]:
     import ray
 
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
-    executor = RayExecutor(Settings(database_url=campaign.url), open_slow, workers=2)
+    by_ray = replace(
+        campaign.shop, executor=RayExecutor(Settings(database_url=campaign.shop.url), open_slow, workers=2)
+    )
 
     def run() -> int:
-        drive(campaign.out, campaign.url, executor)
+        by_ray.drive(campaign.out)
         try:
             return len(os.read(told, 2**16))
         except BlockingIOError:
@@ -215,12 +271,10 @@ def kill_ray_workers(driver: int, chance: random.Random, most: int, tell: int) -
 
 def main(folder: str, url: str, who: str, kills: str, seed: str) -> None:
     """Print how it went, as JSON."""
-    campaign = Campaign(Path(folder), url, int(seed))
+    by = LocalExecutor(Settings(database_url=url), open_quick, 2 if who == "workers" else 1)
+    campaign = Campaign(Path(folder), RealShop(url) if who == "command" else LightShop(url, by), int(seed))
     most = int(kills)
-    if who == "ray":
-        campaign.fight(most, ray_workers_killed(campaign, most))
-    else:
-        campaign.fight(most, drivers_killed(campaign, 2 if who == "workers" else 1))
+    campaign.fight(most, ray_workers_killed(campaign, most) if who == "ray" else drivers_killed(campaign))
     print(json.dumps({"kills": campaign.kills, "runs": campaign.runs, "longest": campaign.longest}))
 
 

@@ -33,6 +33,12 @@ def test_drivers_killed_two_hundred_times(database: str, request: pytest.Fixture
 
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
+def test_the_command_killed_two_hundred_times(sqlite_url: str, tmp_path: Path) -> None:
+    survived(tmp_path / "runs", sqlite_url, "command", 200)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
 def test_killed_drivers_of_workers(sqlite_url: str, tmp_path: Path) -> None:
     survived(tmp_path / "runs", sqlite_url, "workers", 20)
 

@@ -161,6 +161,8 @@ def test_what_was_made_for_an_outfit_is_kept_too() -> None:
     assert garment is not None
     drawn = garment.model_dump(mode="json", exclude={"user_id", "reasons", "created_at"})
     outfit = made.entries[3].model_copy(update={"detail": {"drawn": [drawn]}})
-    assert drawn_of("u1", outfit, EPOCH) == [garment]
+    assert drawn_of("u1", outfit, EPOCH) == [(garment, None)]
+    outfit = made.entries[3].model_copy(update={"detail": {"drawn": [{**drawn, "feature": [0.5]}]}})
+    assert drawn_of("u1", outfit, EPOCH) == [(garment, [0.5])]
     assert drawn_of("u1", made.entries[3], EPOCH) == []
     assert generation_of("u1", made.entries[0], EPOCH) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from persona.batch.draft import Draft
-from persona.batch.table import IndexWriter, Rows, by_user, entries_of, made_pictures, table_of
+from persona.batch.table import IndexWriter, Rows, by_user, entries_of, made_pictures, named_pictures, table_of
 from persona.errors import BadInput
 
 from .made_up import MODELS, Made, made_up
@@ -60,6 +61,20 @@ def test_made_pictures_are_those_that_no_owner_has() -> None:
     assert made_pictures(rows)[made.entries[1].picture] == {
         "kind": "garment", "model": MODELS[1], "generated": True, "licence": "generated",
     }  # fmt: skip
+
+
+def test_pieces_made_for_an_outfit_are_named(write: Write) -> None:
+    """Since the catalogue lacked them, their pictures are in the archive, too."""
+    made = made_up("u1")
+    pieces = [
+        {"slot": "shoes", "item_id": "i1", "generation_id": None, "picture": "a" * 64},
+        {"slot": "top", "item_id": None, "generation_id": "g1", "picture": "b" * 64},
+    ]
+    entries = [
+        one.model_copy(update={"detail": {"pieces": pieces}} if one.kind == "outfit" else {}) for one in made.entries
+    ]
+    index = write([table_of(replace(made, entries=tuple(entries)), *MODELS)])
+    assert set(named_pictures(index).to_pylist()) == {*made.pictures, "b" * 64}
 
 
 def test_bytes_follow_from_the_rows_alone(write: Write) -> None:
