@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,6 +170,9 @@ class Begun(Wisher):
         outfit = outfit_of(choice, standing, kept.put_file(encode_to_show(flat_lay(pieces))))
         kept.features[outfit.generation_id] = choice.feature
         told = outfit.model_dump(mode="json", include={"pieces", "harmony", "harmony_score"})
+        worn = {piece.generation_id for piece in choice.pieces}
+        if made := [_drawn(one, self._arm.generator.version) for one in drawn if one.id in worn]:
+            told["drawn"] = made
         return Entry(
             kind="outfit", rank=1, generation_id=outfit.generation_id, picture=outfit.picture,
             score=round(float(np.mean([piece.score for piece in choice.pieces])), SCORE_DIGITS),
@@ -190,6 +194,19 @@ class Begun(Wisher):
             _of_look(made.looks[place], rank, scores[place], made.model, draw(made.looks[place]))
             for rank, place in enumerate(order, 1)
         ]
+
+
+def _drawn(garment: Garment, model: str) -> dict[str, Any]:
+    """A garment that only an outfit has: what the store keeps of it once the outfit is pushed, as JSON."""
+    return {
+        "id": garment.id,
+        "picture": garment.picture,
+        "model": model,
+        "condition_digest": garment.wish.digest,
+        "seed": garment.wish.seed,
+        "category": garment.wish.category,
+        "feature": garment.feature.tolist(),
+    }
 
 
 def _pieces(choice: Choice) -> tuple[str, ...]:

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from persona.batch.draft import sync_folder, telling_no_room
 from persona.batch.layout import Layout
+from persona.batch.table import named_pictures
 from persona.batch.types import Manifest, Run, ShardRecord, Totals
 from persona.catalog.pictures import Pictures, write_whole
-from persona.errors import BadInput
 from persona.store import Store
 
 AT_ONCE = 1_000_000  # pictures that are looked for among those still in use at a time
@@ -62,7 +61,7 @@ def _publish(layout: Layout, record: ShardRecord, *, single: bool) -> None:
     if single:
         index = record.files[0].name
         path = layout.work / index if (layout.work / index).exists() else layout.out / index
-        _move_pictures(layout, _pictures(path).to_pylist())
+        _move_pictures(layout, named_pictures(path).to_pylist())
     for file in record.files:
         _move(layout.work / file.name, layout.out / file.name)
 
@@ -102,12 +101,12 @@ def _remove_old(layout: Layout, manifest: Manifest) -> None:
 
 def _remove_pictures(layout: Layout, old: list[Path], manifest: Manifest) -> None:
     pictures = Pictures(layout.out / "pictures")
-    for some in _together(_pictures(path) for path in old):
+    for some in _together(named_pictures(path) for path in old):
         unused = some
         for record in manifest.shards:
             if not len(unused):
                 break
-            used = pc.is_in(unused, value_set=_pictures(layout.out / record.files[0].name))
+            used = pc.is_in(unused, value_set=named_pictures(layout.out / record.files[0].name))
             unused = unused.filter(pc.invert(used))
         for sha256 in unused.to_pylist():
             pictures.remove(sha256)
@@ -123,16 +122,6 @@ def _together(parts: Iterable[pa.Array]) -> Iterator[pa.Array]:
             held = []
     if held:
         yield pa.concat_arrays(held).unique()
-
-
-def _pictures(index: Path) -> pa.Array:
-    """sha256 of the pictures that were made for a shard, by its index; real items' are their owner's."""
-    try:
-        rows = pq.read_table(index, columns=["kind", "picture"])
-    except (OSError, pa.ArrowException) as error:
-        raise BadInput(str(index), f"is damaged ({error}); see `persona batch verify`, make it anew") from error
-    made = rows["picture"].filter(pc.and_(pc.is_valid(rows["picture"]), pc.not_equal(rows["kind"], "item")))
-    return made.unique()
 
 
 def _shard_files(layout: Layout) -> list[Path]:

@@ -102,7 +102,6 @@ class RealShop:
     def prepare(self, folder: Path) -> None:
         """Have the models and the items, and what the commands import."""
         import persona.cli.batch_run  # noqa: F401
-
         from persona.catalog.pictures import Pictures
         from tests.serve.conftest import make_catalogue, make_models
 
