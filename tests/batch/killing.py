@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas  # noqa: F401  # which pyarrow imports, sooner or later: once here, not in every round
 import psutil
 
 from persona.batch.layout import Layout
