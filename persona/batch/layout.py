@@ -60,6 +60,11 @@ class Layout:
         return self.work / "manifest.json"
 
     @property
+    def crowd(self) -> Path:
+        """What everybody had done when the run under way was planned."""
+        return self.work / "crowd"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives a run."""
         return self.out / ".lock"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from persona.batch.plan import Choose, Plan, Written, write_plan
 from persona.batch.types import Manifest, Run, Spec, Versions
 from persona.catalog.pictures import write_whole
 from persona.errors import BadInput, NoRoom, OutOfDate
+from persona.recommend.crowd import Crowd
 from persona.store import Store
 from persona.store.batches import Member
 
@@ -26,7 +27,7 @@ Members = Callable[[], Iterator[Sequence[Member]]]
 @dataclass(frozen=True)
 class _Asked:
     """What is to be planned. most: users there can be. items: that can be chosen. manifest: of the catalogue that is
-    there already, and renew: all of it is to be made anew."""
+    there already, and renew: all of it is to be made anew. crowd: reads what everybody did."""
 
     spec: Spec
     versions: Versions
@@ -35,6 +36,7 @@ class _Asked:
     items: Sequence[str]
     manifest: Manifest | None
     renew: bool = False
+    crowd: Callable[[], Crowd] = Crowd
 
 
 def plan(
@@ -45,11 +47,13 @@ def plan(
     *,
     ids: Sequence[str] | None = None,
     everybody: bool = False,
+    crowd: Callable[[], Crowd] = Crowd,
 ) -> Run | None:
     """Plan a run into a directory, and write that down; None where nothing has changed since the last one.
 
-    ids: of the users of a list, whose digest the spec has. everybody: all are made anew. A run that is under way there
-    already is returned as it is, if it is of this spec and these versions.
+    ids: of the users of a list, whose digest the spec has. everybody: all are made anew. crowd: reads what everybody
+    did, by which all of the run is ranked (`Recommender.crowd`). A run under way there already is returned as it
+    is, if it is of this spec and these versions.
 
     Raises BadInput, naming `out` or `users` and the remedy: a directory of something else or of another run, or nobody
     to make anything for; OutOfDate where the models are not those that a run under way began with; Conflict where
@@ -59,7 +63,7 @@ def plan(
     _check(layout, spec)
     if layout.run.exists():
         return _under_way(layout, versions)
-    asked = _asked(layout, spec, store, versions, ids, everybody)
+    asked = replace(_asked(layout, spec, store, versions, ids, everybody), crowd=crowd)
     with driving(layout):
         if not layout.run.exists():
             return _plan(layout, store, asked)
@@ -143,6 +147,7 @@ def _begun(layout: Layout, store: Store, asked: _Asked) -> Run | None:
         run=uuid4().hex, spec=asked.spec, versions=asked.versions, shards=Plan(layout.next_plan).shards,
         todo=written.todo, users=written.users, changed=written.changed,
     )  # fmt: skip
+    asked.crowd().save(layout.crowd)
     store.begin_run(run.run, asked.spec.model_dump(mode="json"))
     try:
         write_whole(layout.run, (run.model_dump_json(indent=1) + "\n").encode())
@@ -192,8 +197,8 @@ def check_versions(layout: Layout, planned: Versions, now: Versions) -> None:
     for name, value in planned:
         if value != getattr(now, name):
             raise OutOfDate(
-                f"{layout.out}: the run under way was begun with {name} {value}, now it is {getattr(now, name)}; put "
-                f"that back and resume, or remove {layout.work} to plan the run anew"
+                f"{layout.out}: the run was planned with {name} {value}, and here it is {getattr(now, name)}; put that "
+                f"back and `persona batch resume {layout.out}`, or remove {layout.work} to plan it anew"
             )
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from persona.arms import Split, arms_of
 from persona.batch.draft import telling_no_room
 from persona.batch.layout import Layout
+from persona.batch.planning import check_versions
 from persona.batch.reading import Shard
 from persona.batch.table import Rows
 from persona.batch.types import Run, ShardRecord, Versions
 from persona.batch.writing import ModelsOf, ShardWriter
-from persona.errors import OutOfDate
 from persona.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,26 +52,16 @@ def _open_models(out: Path, settings: Settings, run: Run, opened: ExitStack) -> 
     import torch
 
     from persona.batch.making import Maker
+    from persona.recommend.crowd import Crowd
     from persona.recommend.recommender import Recommender
 
     torch.set_num_threads(run.versions.threads)
-    recommender = Recommender.open(settings)
+    recommender = Recommender.open(settings, Crowd.load(Layout(out).crowd))
     opened.callback(recommender.close)
     maker = Maker(recommender, run.spec)
     opened.callback(maker.close)
-    check_same(run.versions, maker.versions, out)
+    check_versions(Layout(out), run.versions, maker.versions)
     return maker
-
-
-def check_same(planned: Versions, here: Versions, out: Path) -> None:
-    """Raise OutOfDate unless what is here makes the same pictures as what was planned with."""
-    for name in Versions.model_fields:
-        before, now = getattr(planned, name), getattr(here, name)
-        if before != now:
-            raise OutOfDate(
-                f"{out}: the run was planned with {name} {before}, and here it is {now}; put that back and "
-                f"`persona batch resume {out}`, or remove {Layout(out).work} and run again"
-            )
 
 
 def arm_models(settings: Settings, versions: Versions) -> ModelsOf:

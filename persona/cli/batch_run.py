@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from persona.cli.batch import describe, duration, size
 from persona.cli.output import invalid, print_json, print_report
 from persona.cli.threads import set_threads
 from persona.errors import BadInput
+from persona.recommend.crowd import Crowd
 from persona.recommend.recommender import Recommender
 from persona.settings import Settings, load_settings
 from persona.store import Store
@@ -39,13 +40,14 @@ def run(out: Path, *, everybody: bool, workers: int | None, executor: str, addre
     """As the command."""
     settings = load_settings()
     spec, chosen = _spec(out, settings, **asked)
-    with _maker(settings, spec) as maker:
-        versions = maker.versions
     with Store.open(settings.url) as store:
         _say_missing(chosen, store)
         if Layout(out).run.exists():
             click.echo("going on with the run that is under way", err=True)
-        planned = plan(out, spec, store, versions, ids=chosen.ids, everybody=everybody)
+        with _recommender(settings, Crowd()) as recommender, closing(Maker(recommender, spec)) as maker:
+            planned = plan(
+                out, spec, store, maker.versions, ids=chosen.ids, everybody=everybody, crowd=recommender.crowd
+            )
         if planned is None:
             _tell(Layout(out).read_manifest(), as_json, "nothing has changed: ")
             return
@@ -70,7 +72,12 @@ def estimate(
     """As the command `plan`."""
     settings = load_settings()
     spec, chosen = _spec(out, settings, **asked)
-    with _maker(settings, spec) as maker, Store.open(settings.url) as store, _aside() as folder:
+    with (
+        Store.open(settings.url) as store,
+        _recommender(settings) as recommender,
+        closing(Maker(recommender, spec)) as maker,
+        _aside() as folder,
+    ):
         versions = maker.versions
         _say_missing(chosen, store)
         planned = preview(folder, out, spec, store, versions, ids=chosen.ids, everybody=everybody)
@@ -147,16 +154,12 @@ def _say_missing(chosen: Selection, store: Store) -> None:
 
 
 @contextmanager
-def _maker(settings: Settings, spec: Spec) -> Iterator[Maker]:
-    """A maker in this process, whose number of threads is that of every worker."""
+def _recommender(settings: Settings, crowd: Crowd | None = None) -> Iterator[Recommender]:
+    """In this process, whose number of threads is that of every worker. crowd: nobody's, where nothing is ranked."""
     set_threads(settings, 1)
-    recommender = Recommender.open(settings)
+    recommender = Recommender.open(settings, crowd)
     try:
-        maker = Maker(recommender, spec)
-        try:
-            yield maker
-        finally:
-            maker.close()
+        yield recommender
     finally:
         recommender.close()
 

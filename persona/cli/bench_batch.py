@@ -80,8 +80,8 @@ class Bench:
         torch.set_num_threads(1)
         recommender = Recommender.open(settings)
         with closing(Maker(recommender, spec)) as maker:
-            planned = plan(out, spec, recommender.store, maker.versions)
-        recommender.store.close()
+            planned = plan(out, spec, recommender.store, maker.versions, crowd=recommender.crowd)
+        recommender.close()
         assert planned is not None
         return cls(settings, out, planned, sizes)
 

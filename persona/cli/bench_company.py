@@ -21,6 +21,9 @@ from persona.batch.types import Spec, Versions
 from persona.cli.bench_server import command, environment_of, family
 from persona.cli.data import STEPS
 from persona.errors import Unavailable
+from persona.recommend.crowd import Crowd
+from persona.recommend.tally import FILE as TALLY
+from persona.recommend.tally import Tally
 from persona.store import Store, upgrade
 
 _LOOK_EVERY = 0.1  # seconds
@@ -100,6 +103,7 @@ def companies(sizes: Companies, demo: Path, few: Filled) -> tuple[dict[str, Any]
 def peak_mb(sizes: Companies, company: Filled) -> float:
     """The most memory, in MB, that a run's processes hold while it is planned and some shards are made."""
     out = company.home / "made"
+    Tally.empty().save(company.home / TALLY)  # as of a company that does not count what is taken together
     line = [sys.executable, "-m", "persona.cli", "batch", "run", "--out", str(out), "--kinds", "garments"]
     line += ["--per-user", "1", "--users-per-shard", str(sizes.users)]
     quiet, peak = subprocess.DEVNULL, 0.0
@@ -126,7 +130,7 @@ def _held_mb(process: subprocess.Popen[bytes]) -> float:
 def _plan_seconds(company: Filled, versions: Versions) -> float:
     with Store.open(company.url) as store:
         began = time.perf_counter()
-        plan(company.home / "planned", Spec(), store, versions)
+        plan(company.home / "planned", Spec(), store, versions, crowd=lambda: Crowd(store.popularity()))
         return time.perf_counter() - began
 
 

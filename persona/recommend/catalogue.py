@@ -62,7 +62,7 @@ class Catalogue:
     def of(
         cls, table: ItemTable, taste: TasteModel, segments: Mapping[str, Mapping[str, float]] | None = None
     ) -> Catalogue:
-        """The snapshot of a table under a taste model. segments: `Store.segment_popularity`.
+        """The snapshot of a table under a taste model. segments: as `Store.popularity`.
 
         Raises OutOfDate if the table and the model do not fit.
         """
@@ -116,10 +116,11 @@ class Catalogue:
         return mask
 
 
-def load_table(store: Store, pictures: Pictures, visual: VisualNetwork) -> ItemTable:
-    """Read all garments; content vectors that the store has not for this visual network are made and stored.
+def load_table(store: Store, pictures: Pictures, visual: VisualNetwork, popularity: Mapping[str, float]) -> ItemTable:
+    """Read all garments. popularity: by item, as `Store.popularity`.
 
-    An item whose picture's file is lost or damaged is ranked without it.
+    Content vectors that the store has not for this visual network are made and stored. An item whose picture's file is
+    lost or damaged is ranked without it.
     """
     items = store.items(active=None)
     known = dict(zip(*store.item_vectors(visual.version), strict=True))
@@ -128,7 +129,7 @@ def load_table(store: Store, pictures: Pictures, visual: VisualNetwork) -> ItemT
     items = [item if item.id in present and item.id in known else _without_picture(item) for item in items]
     blank = np.zeros(DIMENSIONS, np.float32)  # without a picture: the average garment's, told by its attributes alone
     features = np.array([known.get(item.id, blank) for item in items], np.float32).reshape(-1, DIMENSIONS)
-    return ItemTable.of(items, features, store.item_popularity(), visual.version)
+    return ItemTable.of(items, features, popularity, visual.version)
 
 
 def _priors(segments: Mapping[str, Mapping[str, float]], table: ItemTable, taste: TasteModel) -> dict[str, Floats]:

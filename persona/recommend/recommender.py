@@ -23,6 +23,7 @@ from persona.gan.invert import Inverter
 from persona.metrics import ANSWERS, EVENTS
 from persona.recommend.answerer import Answerer
 from persona.recommend.catalogue import Catalogue, load_table
+from persona.recommend.crowd import Crowd
 from persona.recommend.drawing import Drawer
 from persona.recommend.list_types import SimilarItems, SimilarUsers
 from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
@@ -76,10 +77,12 @@ class Recommender:
         makeup: MakeupModels | None = None,
         styles: StyleModels | None = None,
         settings: Settings | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         """arms: at least one; split: the users between them, None for equal shares. tally: file in which co-occurrence
         counts are kept, where a taste model was fused with them. settings: how models are shared between requests; None
-        for the usual ones, and nothing drawn is kept on disk."""
+        for the usual ones, and nothing drawn is kept on disk. crowd: what everybody did, held still; None: as it is
+        whenever the catalogue is read."""
         self.store, self.pictures, self.visual = store, pictures, visual
         self._split = split or Split(dict.fromkeys(arms, 1.0))
         self._drawers = {one.version: Drawer(one, visual, settings) for _, one in arms.values()}
@@ -93,7 +96,9 @@ class Recommender:
         }  # fmt: skip
         self._inverter = inverter
         fused = [taste.config.fusion for taste, _ in arms.values()]
-        self._ledger = Ledger(store, min(fused, key=lambda fusion: fusion.neutral), tally)
+        held = None if crowd is None else crowd.tally
+        self._crowd = crowd
+        self._ledger = Ledger(store, min(fused, key=lambda fusion: fusion.neutral), tally, held)
         self.makeup = MakeupStudio(store, makeup, lambda: self.table)
         self.restorer = Restorer(store, styles.signer if styles else None)
         regions = RegionFinder(self.makeup.detector)
@@ -102,7 +107,7 @@ class Recommender:
         self.refresh()
 
     @classmethod
-    def open(cls, settings: Settings) -> Recommender:
+    def open(cls, settings: Settings, crowd: Crowd | None = None) -> Recommender:
         """Open the store and load the models. Content vectors that items lack are made now, with a progress bar.
 
         Raises OutOfDate for a database before a migration and for models that do not fit together, NotFound for a model
@@ -127,6 +132,7 @@ class Recommender:
             makeup=open_models(settings),
             styles=open_style_models(settings, visual),
             settings=settings,
+            crowd=crowd,
         )
 
     @property
@@ -171,10 +177,15 @@ class Recommender:
         self.styles.retire_ended()
         with self._refreshing:
             self._counted = self.store.count_items("garment")
-            table, segments = load_table(self.store, self.pictures, self.visual), self.store.segment_popularity()
+            popularity = self.store.popularity() if self._crowd is None else self._crowd.popularity
+            table = load_table(self.store, self.pictures, self.visual, popularity.overall)
             self._ledger.refresh()
             tastes = {arm.taste for arm in self.arms.values()}
-            self._show({taste: Catalogue.of(table, taste, segments) for taste in tastes})
+            self._show({taste: Catalogue.of(table, taste, popularity.segments) for taste in tastes})
+
+    def crowd(self) -> Crowd:
+        """What everybody did, as it is now: co-occurrence as it was last refreshed."""
+        return Crowd(self.store.popularity(), self._ledger.last())
 
     def recommend(self, request: RecommendationRequest) -> Recommendation:
         """Answer a request. The same user, watermark, models and seed give the same answer.

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +118,17 @@ class Tally:
         write_whole(path, file.getvalue())
 
     @classmethod
-    def load(cls, path: Path, config: CooccurrenceConfig | None = None) -> Tally:
-        """Read the file. None there, damaged, or counted by other rules: an empty tally, and a line in the log."""
+    def load(cls, path: Path, config: CooccurrenceConfig | None = None, *, marks: bool = True) -> Tally:
+        """Read the file. None there, damaged, or counted by other rules: an empty tally, and a line in the log.
+
+        marks: False leaves them out, which of a million users take more than all else; the tally then stays as it is.
+        """
         config = config or CooccurrenceConfig()
         if not path.exists():
             return cls.empty(config)
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                return _read({name: arrays[name] for name in arrays.files}, config)
+                return _read({name: arrays[name] for name in arrays.files}, config, marks)
         except Exception as error:  # what a damaged zip can raise is nowhere listed
             log.warning("%s: co-occurrence is counted anew: %s: %s", path, type(error).__name__, error)
             return cls.empty(config)
@@ -135,18 +138,19 @@ class Ledger:
     """The tally of a running service, and its file, which several processes may share. Not for several threads at once.
 
     path: of the file; None keeps the counts in memory alone. Without a fusion that would use them nothing is counted.
+    held: counts that stay as they are, instead of those.
     """
 
-    def __init__(self, store: Store, fusion: Fusion, path: Path | None = None) -> None:
+    def __init__(self, store: Store, fusion: Fusion, path: Path | None = None, held: Tally | None = None) -> None:
         self._store, self._fusion, self._path = store, fusion, path
-        self._tally, self._stamp = Tally.empty(), self._on_disk()
-        if path is not None and not fusion.neutral:
+        self._tally, self._stamp, self._held = held or Tally.empty(), self._on_disk(), held is not None
+        if path is not None and not fusion.neutral and not self._held:
             self._tally = Tally.load(path)
 
     @property
     def overtaken(self) -> bool:
         """Whether another process has written the file since this one read or wrote it."""
-        return not self._fusion.neutral and self._stamp != self._on_disk()
+        return not self._fusion.neutral and not self._held and self._stamp != self._on_disk()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -155,9 +159,19 @@ class Ledger:
 
     def refresh(self) -> None:
         """Bring the counts up to date with the store, and the file with the counts."""
-        if not self._fusion.neutral:
+        if not self._fusion.neutral and not self._held:
             before = self._latest()
             self._keep(before.refreshed(self._store), before)
+
+    def last(self) -> Tally:
+        """The counts as they were last brought up to date by anybody, without marks; counted now if never before."""
+        if self._fusion.neutral:
+            return Tally.empty()
+        if self._path is None or not self._path.exists():
+            fresh = Ledger(self._store, self._fusion, self._path)
+            fresh.refresh()
+            return replace(fresh._tally, marks={}, last_key=None)
+        return replace(Tally.load(self._path, marks=False), last_key=None)
 
     @contextmanager
     def erasing(self, user_id: str) -> Iterator[None]:
@@ -246,15 +260,15 @@ def _made_by(config: CooccurrenceConfig) -> dict[str, Any]:
     return {"format": _FORMAT, "config": asdict(config), "weights": POPULARITY}
 
 
-def _read(arrays: Mapping[str, NDArray[Any]], config: CooccurrenceConfig) -> Tally:
+def _read(arrays: Mapping[str, NDArray[Any]], config: CooccurrenceConfig, marked: bool) -> Tally:
     header = json.loads(arrays["header"].tobytes())
     if any(header[name] != value for name, value in _made_by(config).items()):
         raise ValueError("it was counted by other rules")
     items, shape = tuple(header["items"]), (len(header["items"]),) * 2
     counts = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape)
     counts.check_format()
-    marks = [Mark(events, last) for events, last in arrays["marks"].tolist()]
-    if counts.dtype != np.int64 or arrays["taken"].shape != shape[:1] or len(marks) != len(header["users"]):
+    marks, users = arrays["marks"], header["users"]
+    if counts.dtype != np.int64 or arrays["taken"].shape != shape[:1] or len(marks) != len(users):
         raise ValueError("its parts do not fit together")
-    by_user = dict(zip(header["users"], marks))
+    by_user = {user: Mark(*mark) for user, mark in zip(users, marks.tolist())} if marked else {}
     return Tally(Cooccurrence(config, counts, arrays["taken"]), items, by_user, header["last_key"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Row, Select, case, exists, false, func, not_, select, true
+from sqlalchemy import ColumnElement, Row, Select, exists, false, func, not_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from persona.errors import BadInput, Conflict
@@ -21,7 +21,6 @@ from persona.store.schema import ConsentRow, EventRow, GenerationRow, ItemRow, U
 POPULARITY = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2.0, "dislike": 0.0, "hide": 0.0}
 
 FAVOURABLE = tuple(name for name, weight in POPULARITY.items() if weight > 0)
-SEGMENT = 20  # users of a segment, at least: of fewer one could tell what one of them did
 COLUMNS = ("key", "user_id", "item_id", "generation_id", "type", "at", "rec_id")
 STORED = tuple(getattr(EventRow, name) for name in COLUMNS)
 SUBJECTS: dict[str, tuple[InstrumentedAttribute[str], str]] = {
@@ -40,8 +39,8 @@ def _on(*domains: Domain) -> ColumnElement[bool]:
 # what garments are ranked by: looks have a taste of their own, liked styles count in that of garments
 _IN_TASTE = {"garment": not_(_on("look")), "look": _on("look"), "style": _on("style")}
 _WORN = not_(_on("look", "style"))  # garments, generated ones too
-_GARMENT = EventRow.item_id.is_not(None) & _WORN
-_FAVOURABLE = _GARMENT, EventRow.type.in_(FAVOURABLE)
+GARMENT = EventRow.item_id.is_not(None) & _WORN
+_FAVOURABLE = GARMENT, EventRow.type.in_(FAVOURABLE)
 OTHER_CONTENT = "an event of other content is stored under this key; give every event a key of its own"
 
 Refuse = Callable[[int, str, str], None]
@@ -140,24 +139,13 @@ class Events(Database):
                 found.update((row[0], row[1]) for row in rows)
         return found
 
-    def item_popularity(self) -> dict[str, float]:
-        """Return the weighted number of events (see POPULARITY) of every garment that has events.
-
-        Users who refuse personalisation do not count.
-        """
-        weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
-        counted = _GARMENT & EventRow.user_id.not_in(_refused("personalisation"))
-        query = select(EventRow.item_id, weight).where(counted).group_by(EventRow.item_id)
-        with self._reading() as session:
-            return {item_id: float(total) for item_id, total in session.execute(query.order_by(EventRow.item_id))}
-
     def favourable_marks(self, purpose: str) -> dict[str, Mark]:
         """Return how far the favourable events (of FAVOURABLE types) on garments go, for every user who has some.
 
         Users who refused this purpose are left out. One pass over the events: a single watermark for all would pass
         over events of one user that are committed after, but numbered before, those of another.
         """
-        counted = (*_FAVOURABLE, EventRow.user_id.not_in(_refused(purpose)))
+        counted = (*_FAVOURABLE, EventRow.user_id.not_in(refused(purpose)))
         query = select(EventRow.user_id, func.count(), func.max(EventRow.id)).where(*counted)
         query = query.group_by(EventRow.user_id).order_by(EventRow.user_id)
         with self._reading() as session:
@@ -181,26 +169,6 @@ class Events(Database):
         with self._reading() as session:
             return session.scalar(select(EventRow.key).where(EventRow.id == number))
 
-    def segment_popularity(self, least: int = SEGMENT) -> dict[str, dict[str, float]]:
-        """Return `item_popularity` by age band of the users, for bands of at least so many users who did something.
-
-        Users who refuse personalisation do not count, nor do children: no segment is made of them.
-        """
-        weight = func.sum(case(POPULARITY, value=EventRow.type, else_=0.0))
-        adult = UserRow.age_band.is_not(None) & (UserRow.age_band != "under-18")
-        counted = adult & UserRow.id.not_in(_refused("personalisation"))
-        acts = select(EventRow.item_id, EventRow.type, EventRow.user_id, UserRow.age_band).join(UserRow)
-        acts = acts.where(counted, _GARMENT)
-        many = acts.with_only_columns(UserRow.age_band).group_by(UserRow.age_band)
-        many = many.having(func.count(EventRow.user_id.distinct()) >= least)
-        query = acts.where(UserRow.age_band.in_(many)).with_only_columns(UserRow.age_band, EventRow.item_id, weight)
-        query = query.group_by(UserRow.age_band, EventRow.item_id).order_by(UserRow.age_band, EventRow.item_id)
-        found: dict[str, dict[str, float]] = {}
-        with self._reading() as session:
-            for band, item_id, total in session.execute(query):
-                found.setdefault(str(band), {})[str(item_id)] = float(total)
-        return found
-
     def count_events(self) -> int:
         """Return how many events are stored."""
         with self._reading() as session:
@@ -218,7 +186,7 @@ class Events(Database):
             return list(session.scalars(query if after is None else query.where(UserRow.id > after)))
 
 
-def _refused(purpose: str) -> Select[Any]:
+def refused(purpose: str) -> Select[Any]:
     """Ids of the users who refused a purpose."""
     return select(ConsentRow.user_id).where(ConsentRow.purpose == purpose, ConsentRow.granted == false())
 

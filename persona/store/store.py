@@ -17,6 +17,7 @@ from persona.store.jobs import Jobs
 from persona.store.keys import Keys
 from persona.store.loading import Loading
 from persona.store.pages import Pages
+from persona.store.popularity import Popularities
 from persona.store.retention import Retention
 from persona.store.stamps import Stamps
 from persona.store.styles import Styles
@@ -25,7 +26,7 @@ from persona.store.users import Users
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading,
+    Batches, Loading, Popularities,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 

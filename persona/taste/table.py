@@ -128,7 +128,7 @@ class ItemTable:
     ) -> ItemTable:
         """A table of items and their content vectors (n, 64), in the same order.
 
-        popularity: by id (as `Store.item_popularity`) or by row. Raises BadInput for other shapes, ids that stand
+        popularity: by id (as `Store.popularity`) or by row. Raises BadInput for other shapes, ids that stand
         twice and features that are not finite.
         """
         codes = np.array([facet_codes(item) for item in items], np.int64).reshape(len(items), len(FACET_NAMES))

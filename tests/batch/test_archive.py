@@ -12,8 +12,7 @@ import pytest
 from persona.batch.archive import Files, Stored, Tar
 from persona.catalog.pictures import Pictures
 from persona.errors import BadInput, NotFound
-
-from .made_up import a_picture
+from tests.batch.made_up import a_picture
 
 FILES = {hashlib.sha256(file).hexdigest(): file for file in map(a_picture, range(3))}
 

@@ -23,8 +23,7 @@ from persona.batch.types import File, ShardRecord, Spec
 from persona.errors import BadInput, NotFound
 from persona.store import Profile, Store
 from persona.store.batches import Member
-
-from .driven import VERSIONS, Inline
+from tests.batch.driven import VERSIONS, Inline
 
 SPEC = Spec(users_per_shard=4)
 SLOW_START, STEP = 0.2, 0.01  # seconds

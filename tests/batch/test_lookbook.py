@@ -18,8 +18,7 @@ from persona.batch.sheet import sheet, some_users
 from persona.catalog.pictures import Pictures
 from persona.errors import NotFound
 from persona.recommend.provenance import read_label
-
-from .made_up import USERS, catalogue, made_up
+from tests.batch.made_up import USERS, catalogue, made_up
 
 
 class Seen(HTMLParser):

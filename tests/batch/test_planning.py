@@ -21,8 +21,7 @@ from persona.batch.types import Spec, shard_of
 from persona.errors import BadInput, Conflict, NoRoom, NotFound, OutOfDate
 from persona.store import Event, Item, Profile, Rights, Store, Traits
 from persona.store.batches import Member
-
-from .driven import VERSIONS, finished
+from tests.batch.driven import VERSIONS, finished
 
 SPEC = Spec(users_per_shard=4)
 MORNING = datetime(2025, 5, 4, 10, tzinfo=UTC)
@@ -205,7 +204,7 @@ def test_directories_of_something_else_are_refused(peopled: Store, tmp_path: Pat
         plan(out, other, peopled, VERSIONS)
     with pytest.raises(BadInput, match=r"out: .*catalogue there has per_user 8, asked for is 3"):
         plan(finished(tmp_path / "done", SPEC, peopled), other, peopled, VERSIONS)
-    with pytest.raises(OutOfDate, match="visual none, now it is v2"):
+    with pytest.raises(OutOfDate, match="visual none, and here it is v2"):
         plan(out, SPEC, peopled, VERSIONS.model_copy(update={"visual": "v2"}))
     Layout(out).run.write_text("{")
     with pytest.raises(BadInput, match="damaged"):

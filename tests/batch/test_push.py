@@ -12,8 +12,7 @@ from persona.catalog.pictures import Pictures
 from persona.errors import BadInput, NotFound
 from persona.store import Item, Profile, Rights, Store
 from persona.store.records import EPOCH, Event
-
-from .made_up import USERS, catalogue, made_up
+from tests.batch.made_up import USERS, catalogue, made_up
 
 ITEM = Item(id="demo-0001", category="blouse", rights=Rights(licence="CC0-1.0", source="a test"))
 

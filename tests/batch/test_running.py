@@ -18,9 +18,8 @@ from persona.batch.running import run_shards
 from persona.batch.types import Archive, Spec, shard_of
 from persona.errors import BadInput, Conflict, NotFound
 from persona.store import Event, Item, Profile, Rights, Store
-
-from . import driven
-from .driven import VERSIONS, Inline, finished, picture_of
+from tests.batch import driven
+from tests.batch.driven import VERSIONS, Inline, finished, picture_of
 
 SPEC = Spec(users_per_shard=4)
 MORNING = datetime(2025, 5, 4, 10, tzinfo=UTC)

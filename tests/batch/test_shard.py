@@ -21,8 +21,7 @@ from persona.batch.writing import ShardWriter
 from persona.errors import BadInput, Conflict, NoRoom, NotFound, OutOfDate
 from persona.store import Profile, Store
 from persona.store.batches import Member
-
-from .made_up import MODELS, VERSIONS, Made, all_made_up, made_up
+from tests.batch.made_up import MODELS, VERSIONS, Made, all_made_up, made_up
 
 USERS = [f"u{n}" for n in range(6)]
 Meanwhile = Callable[[str], object]

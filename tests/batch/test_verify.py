@@ -14,8 +14,7 @@ from persona.batch.layout import Layout
 from persona.batch.types import Manifest, SetAside, shard_of
 from persona.batch.verify import verify
 from persona.store import Profile, Store
-
-from .made_up import SHARDS, USERS, a_picture, catalogue, made_up
+from tests.batch.made_up import SHARDS, USERS, a_picture, catalogue, made_up
 
 
 @pytest.fixture(params=["tar", "files"])

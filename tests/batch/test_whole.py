@@ -26,6 +26,7 @@ from persona.catalog.pictures import Pictures
 from persona.errors import OutOfDate
 from persona.gan import GarmentModel
 from persona.recommend import Recommender
+from persona.recommend.crowd import Crowd
 from persona.recommend.pushed import pushed_catalogue
 from persona.settings import Settings
 from persona.store import Event, Profile, Store, upgrade
@@ -63,9 +64,9 @@ def settings(furnished: Settings, tmp_path: Path) -> Iterator[Settings]:
 
 def begin(out: Path, settings: Settings, **more: Any) -> bool:
     """Plan; whether there is anything to do."""
-    recommender = Recommender.open(settings)
+    recommender = Recommender.open(settings, Crowd())
     maker = Maker(recommender, SPEC)
-    planned = plan(out, SPEC, recommender.store, maker.versions, **more)
+    planned = plan(out, SPEC, recommender.store, maker.versions, crowd=recommender.crowd, **more)
     maker.close()
     recommender.close()
     return planned is not None
@@ -132,6 +133,26 @@ def test_stopped_in_between_it_comes_to_the_same(settings: Settings, tmp_path: P
             (out / ".work" / "index" / "00000-abc.part").write_bytes(b"half")
         drive(out, settings)
     assert files(tmp_path / "out0") == files(tmp_path / "out1") == files(tmp_path / "out2")
+
+
+def test_what_others_do_meanwhile_changes_nothing(settings: Settings, tmp_path: Path) -> None:
+    """Everybody's ranking rests on what everybody had done when the run was planned."""
+    one, other, later = (tmp_path / name for name in ("one", "other", "later"))
+    begin(one, settings)
+    begin(other, settings)
+    drive(one, settings)
+    with Store.open(settings.url) as store:
+        store.put_user(Profile(id="newcomer"))
+        bought = [item.id for item in store.items("garment")[::3]]
+        acts = [Event(key=f"n{n}", user_id="newcomer", item_id=bought[n % len(bought)], type="purchase", at=EPOCH)
+                for n in range(300)]  # fmt: skip
+        store.add_events(acts)
+    drive(other, settings)
+    assert files(one) == files(other)
+    begin(later, settings)
+    drive(later, settings)
+    scores = [[entry.score for entry in Catalogues(out).entries("demo-ana")] for out in (one, later)]
+    assert scores[0] != scores[1]
 
 
 def test_who_is_erased_goes_without_any_model(settings: Settings, tmp_path: Path) -> None:

@@ -114,9 +114,9 @@ def test_without_personalisation_a_user_does_not_count_for_others(
     client: FlaskClient, recommender: Recommender
 ) -> None:
     consent(client, "no", personalisation=False)
-    before = recommender.store.item_popularity()
+    before = recommender.store.popularity()
     liked(client, "no", "dress-red-light")
-    assert recommender.store.item_popularity() == before
+    assert recommender.store.popularity() == before
     assert "no" not in recommender.store.favourable_marks("personalisation")
 
 

@@ -114,14 +114,14 @@ def test_the_watermark_rises_and_is_never_used_twice(filled: Store, an_event: An
 def test_popularity_is_weighted_and_of_items_only(filled: Store, an_event: AnEvent) -> None:
     kinds = [("i1", "view"), ("i1", "purchase"), ("i2", "like"), ("i3", "dislike")]
     filled.add_events([an_event(str(n), item_id=item, type=kind) for n, (item, kind) in enumerate(kinds)])
-    assert filled.item_popularity() == {"i1": 2.25, "i2": 1.0, "i3": 0.0}
+    assert filled.popularity().overall == {"i1": 2.25, "i2": 1.0, "i3": 0.0}
 
 
 def test_who_refuses_personalisation_makes_nothing_popular(filled: Store, an_event: AnEvent) -> None:
     for number, consents in enumerate([{}, {"personalisation": True}, {"personalisation": False}]):
         filled.put_user(Profile.model_validate({"id": f"p{number}", "consents": consents}))
         filled.add_events([an_event(f"{number}", user_id=f"p{number}", item_id="i1", type="like")])
-    assert filled.item_popularity() == {"i1": 2.0}
+    assert filled.popularity().overall == {"i1": 2.0}
 
 
 def test_segments_are_age_bands_of_enough_willing_adults(filled: Store, an_event: AnEvent) -> None:
@@ -132,9 +132,9 @@ def test_segments_are_age_bands_of_enough_willing_adults(filled: Store, an_event
         kind = "purchase" if number else "like"
         filled.add_events([an_event(f"{number}", user_id=f"p{number}", item_id="i1", type=kind)])
     filled.add_events([an_event("more", user_id="p1", item_id="i2", type="view")])
-    assert filled.segment_popularity(least=2) == {"25-34": {"i1": 3.0, "i2": 0.25}}
-    assert filled.segment_popularity(least=1) == {"25-34": {"i1": 3.0, "i2": 0.25}, "65-plus": {"i1": 2.0}}
-    assert filled.segment_popularity() == {}
+    assert filled.popularity(least=2).segments == {"25-34": {"i1": 3.0, "i2": 0.25}}
+    assert filled.popularity(least=1).segments == {"25-34": {"i1": 3.0, "i2": 0.25}, "65-plus": {"i1": 2.0}}
+    assert filled.popularity().segments == {}
 
 
 def test_histories_stream_everybody(filled: Store, an_event: AnEvent) -> None:

@@ -98,7 +98,7 @@ def test_garments_are_ranked_without_what_was_done_with_looks(filled: Store, an_
 
     def known() -> tuple[object, ...]:
         return (
-            filled.item_popularity(), filled.segment_popularity(), filled.favourable_marks("personalisation"),
+            filled.popularity(), filled.favourable_marks("personalisation"),
             list(filled.favourable_events(["u1", "u2"])), filled.history("u1", limit=2, domain="garment"),
             list(filled.histories(["u1"], limit=2)),
         )  # fmt: skip

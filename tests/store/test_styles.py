@@ -211,7 +211,7 @@ def test_liked_styles_count_in_taste_but_not_among_garments(filled: Store, an_ev
     assert [event.key for event in filled.history("u1", domain="garment")] == ["dress", "style"]
     assert [event.key for event in filled.history("u1", domain="style")] == ["style"]
     assert filled.history("u1", domain="look") == []
-    assert filled.item_popularity() == {"i1": 1.0}
+    assert filled.popularity().overall == {"i1": 1.0}
     assert filled.favourable_marks("personalisation")["u1"].events == 1
     assert [item for _, item, _ in dict(filled.favourable_events(["u1"]))["u1"]] == ["i1"]
     assert [event.key for event in dict(filled.histories(["u1"]))["u1"]] == ["dress"]
