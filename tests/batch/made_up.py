@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from persona.batch.layout import Layout
+from persona.batch.making import Made
 from persona.batch.types import Manifest, Spec, Totals, Versions, shard_of
 from persona.batch.writing import ShardWriter
 from persona.catalog.pictures import encode
@@ -28,19 +27,6 @@ VERSIONS = Versions(
 
 SHARDS = 2
 USERS = sorted(f"u{n}" for n in range(8))
-
-
-@dataclass(frozen=True)
-class Made:
-    """As `persona.batch.making.Made`."""
-
-    user_id: str
-    state: Literal["made", "left_out", "set_aside"] = "made"
-    why: str = ""
-    watermark: int = 0
-    entries: tuple[Entry, ...] = ()
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
-    features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def a_picture(seed: int) -> bytes:

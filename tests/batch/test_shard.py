@@ -14,25 +14,20 @@ import pytest
 
 from persona.batch.draft import telling_no_room
 from persona.batch.layout import Layout
+from persona.batch.making import Made
+from persona.batch.plan import Planned
+from persona.batch.planning import check_versions
 from persona.batch.reading import Catalogues, Shard
-from persona.batch.shard import ShardMaker, check_same
+from persona.batch.shard import ShardMaker
 from persona.batch.types import Manifest, Run, ShardRecord, Spec, Totals
 from persona.batch.writing import ShardWriter
 from persona.errors import BadInput, Conflict, NoRoom, NotFound, OutOfDate
 from persona.store import Profile, Store
 from persona.store.batches import Member
-from tests.batch.made_up import MODELS, VERSIONS, Made, all_made_up, made_up
+from tests.batch.made_up import MODELS, VERSIONS, all_made_up, made_up
 
 USERS = [f"u{n}" for n in range(6)]
 Meanwhile = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """As `persona.batch.plan.Planned`."""
-
-    member: Member
-    todo: bool
 
 
 @dataclass
@@ -199,8 +194,8 @@ def test_other_models_than_planned_are_refused(tmp_path: Path) -> None:
     for name, value in {"threads": 2, "device": "cuda", "batch": 16, "taste": {"default": "taste@2"}}.items():
         here = VERSIONS.model_copy(update={name: value})
         with pytest.raises(OutOfDate, match=f"planned with {name} .*, and here it is .*resume"):
-            check_same(VERSIONS, here, tmp_path)
-    check_same(VERSIONS, VERSIONS, tmp_path)
+            check_versions(Layout(tmp_path), VERSIONS, here)
+    check_versions(Layout(tmp_path), VERSIONS, VERSIONS)
 
 
 def test_files_of_another_hand_are_told(tmp_path: Path) -> None:

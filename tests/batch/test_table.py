@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from persona.batch.draft import Draft
+from persona.batch.making import Made
 from persona.batch.table import IndexWriter, Rows, by_user, entries_of, made_pictures, named_pictures, table_of
 from persona.errors import BadInput
-from tests.batch.made_up import MODELS, Made, made_up
+from tests.batch.made_up import MODELS, made_up
 
 Write = Callable[[Sequence[Rows]], Path]
 
