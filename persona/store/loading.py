@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from persona.errors import BadInput, Conflict
@@ -26,6 +26,7 @@ from persona.store.records import CLOCK_SKEW, AgeBand, EventType, Facet, Identif
 from persona.store.schema import ConsentRow, EventRow, ItemRow, PreferenceRow, UserRow
 
 Rows = Sequence[tuple[Any, ...]]
+_LOADED = [row.__table__ for row in (UserRow, ConsentRow, PreferenceRow, EventRow)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ class Loading(Database):
         with self._reading() as session:
             parts = (select(UserRow.id).where(UserRow.id.in_(part)) for part in batches(user_ids))
             return {user_id for part in parts for user_id in session.scalars(part)}
+
+    def settle(self) -> None:
+        """After a large load, have PostgreSQL take note of what is there: it would in minutes, and until then finds
+        rows the slow way. SQLite needs nothing."""
+        if self._postgres:
+            with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                connection.execute(text(f"VACUUM (ANALYZE) {', '.join(table.name for table in _LOADED)}"))
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

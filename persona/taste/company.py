@@ -47,6 +47,8 @@ def simulate_company(
     with closing(_simulated(table, todo, seed, settings)) as parts:
         for made in parts:
             yield store.load_users(columns(made, table))
+    if len(todo) >= _FEW:
+        store.settle()
 
 
 def _simulated(

@@ -126,3 +126,13 @@ def as_admin(url: str, *statements: str) -> None:
         for statement in statements:
             connection.execute(text(statement))
     engine.dispose()
+
+
+def test_a_load_is_settled(filled: Store) -> None:
+    """After which PostgreSQL knows how much there is."""
+    filled.load_users(new_users("n1", "n2"))
+    filled.settle()
+    if filled.url.startswith("postgresql"):
+        with create_engine(filled.url).connect() as connection:
+            known = connection.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'events'"))
+        assert known == filled.count_events() > 0
