@@ -13,15 +13,17 @@ from persona.batch.reading import Catalogues
 from persona.catalog.pictures import Pictures
 from persona.errors import NotFound
 from persona.recommend.entries import Entry
-from persona.recommend.provenance import Label, encode
+from persona.recommend.provenance import Format, Label, encode
 
 PAPER, INK, SOFT = (253, 252, 250), (29, 27, 24), (101, 95, 85)
 SIDE, GAP, NAME = 112, 8, 18  # pixels
 LABEL = Label("compositeWithTrainedAlgorithmicMedia", "Contact sheet with pictures made with AI by persona")
 
 
-def sheet(catalogues: Catalogues, user_ids: Iterable[str], pictures: Pictures, across: int = 12) -> bytes:
-    """A WebP of the first pictures of each user, as many as go across; generated ones say so.
+def sheet(
+    catalogues: Catalogues, user_ids: Iterable[str], pictures: Pictures, across: int = 12, format: Format = "webp"
+) -> bytes:
+    """A file with the first pictures of each user, as many as go across; generated ones say so.
 
     pictures: of real items. Raises NotFound for a user who has no catalogue.
     """
@@ -31,7 +33,7 @@ def sheet(catalogues: Catalogues, user_ids: Iterable[str], pictures: Pictures, a
     page = Image.new("RGB", size, PAPER)
     for number, (user_id, entries) in enumerate(rows):
         _row(page, GAP + number * (SIDE + 2 * NAME + GAP), user_id, _evenly(entries, across), catalogues, pictures)
-    return encode(np.asarray(page), "webp", LABEL)
+    return encode(np.asarray(page), format, LABEL)
 
 
 def some_users(catalogues: Catalogues, count: int) -> list[str]:

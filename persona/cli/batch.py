@@ -203,18 +203,19 @@ def lookbook(directory: Path, user: str, out: Path | None) -> None:
 @click.argument("users", nargs=-1)
 @click.option("--count", type=click.IntRange(1, 100), default=10, show_default=True, help="Users, where none is named.")
 @click.option("--across", type=click.IntRange(1, 100), default=12, show_default=True, help="Pictures of a user.")
-@click.option("--out", type=FILE, default="sheet.webp", show_default=True, help="Picture to write (WebP).")
+@click.option("--out", type=FILE, default="sheet.webp", show_default=True, help="Picture to write.")
 def sheet(directory: Path, users: tuple[str, ...], count: int, across: int, out: Path) -> None:
     """Write a contact sheet: the first pictures of some users, a row for each."""
     from persona.batch.reading import Catalogues
     from persona.batch.sheet import sheet as draw
     from persona.batch.sheet import some_users
     from persona.catalog.pictures import Pictures, write_whole
+    from persona.cli.photos import format_of
     from persona.settings import load_settings
 
-    catalogues = Catalogues(directory)
+    wanted, catalogues = format_of(out), Catalogues(directory)
     shown = users or tuple(some_users(catalogues, count))
-    content = draw(catalogues, shown, Pictures(load_settings().pictures), across)
+    content = draw(catalogues, shown, Pictures(load_settings().pictures), across, wanted)
     write_whole(out, content)
     click.echo(f"{out}: {len(shown)} users, {size(len(content))}")
 

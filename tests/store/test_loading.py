@@ -133,6 +133,8 @@ def test_a_load_is_settled(filled: Store) -> None:
     filled.load_users(new_users("n1", "n2"))
     filled.settle()
     if filled.url.startswith("postgresql"):
-        with create_engine(filled.url).connect() as connection:
+        engine = create_engine(filled.url)
+        with engine.connect() as connection:
             known = connection.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'events'"))
+        engine.dispose()
         assert known == filled.count_events() > 0
