@@ -172,7 +172,7 @@ class Campaign:
                 shutil.rmtree(self.out, ignore_errors=True)
                 store.bulk_users(Profile(id=f"u{n:03d}") for n in range(self.shop.users))
                 return
-            user_ids = [f"u{n:03d}" for n in self.random.sample(range(self.shop.users), 4)]
+            user_ids = self.random.sample(store.user_ids(), 4)
             item_id = self.random.choice(self.shop.items)
             store.delete_user(user_ids.pop())
             store.add_events(
