@@ -2,7 +2,8 @@
 
 A pipeline, so that no part waits for another: people are read some at a time and their wishes made in one thread, a
 second draws them in full passes whoever they are of, others measure, explain and encode. Each is bounded in how far it
-runs ahead, so memory is the same for a thousand users and for a million. Nothing is written anywhere.
+runs ahead, so memory is the same for a thousand users and for a million. Where the models have a single thread of a CPU
+all is done in that one: a twentieth sooner. Nothing is written anywhere.
 """
 
 from __future__ import annotations
@@ -102,10 +103,23 @@ class Maker:
         Who cannot be read or made anything for is set aside by name, and the rest goes on. Raises what is nobody's
         fault: Unavailable, NoRoom, MemoryError and the like. Closing it ends all that is under way.
         """
-        begun = ahead(self._begun(user_ids), AHEAD, "persona-begin")
-        drawn = ahead(drawn_together(begun, HELD), AHEAD, "persona-passes")
-        with closing(in_order(self._pool, self._finished, drawn, AHEAD)) as finished:
+        begun = self._begun(user_ids)
+        if self._alone:
+            finished = self._in_turn(drawn_together(begun, HELD))
+        else:
+            drawn = ahead(drawn_together(ahead(begun, AHEAD, "persona-begin"), HELD), AHEAD, "persona-passes")
+            finished = in_order(self._pool, self._finished, drawn, AHEAD)
+        with closing(finished):
             yield from finished
+
+    @property
+    def _alone(self) -> bool:
+        """Whether one thread does everything: where the models have but one, others would only stand in its way."""
+        return self._recommender.main.generator.device.type == "cpu" and torch.get_num_threads() == 1
+
+    def _in_turn(self, drawn: Generator[Begun | _Settled, None, None]) -> Generator[Made, None, None]:
+        with closing(drawn):
+            yield from map(self._finished, drawn)
 
     def close(self) -> None:
         """End the threads."""

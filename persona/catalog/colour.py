@@ -6,11 +6,11 @@ CIELAB is for the D65 white and the two-degree observer throughout, as sRGB itse
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.cluster.vq import vq
 
 from persona.store.records import Colour
 
@@ -51,7 +51,11 @@ def from_linear(linear: NDArray[Any]) -> NDArray[Any]:
 
 def srgb_to_lab(rgb: ArrayLike) -> Floats:
     """sRGB in 0..255, (..., 3), to CIELAB, (..., 3)."""
-    ratio = to_linear(np.asarray(rgb, np.float64) / 255) @ SRGB_TO_XYZ.T / _WHITE
+    return _linear_to_lab(to_linear(np.asarray(rgb, np.float64) / 255))
+
+
+def _linear_to_lab(linear: Floats) -> Floats:
+    ratio = linear @ SRGB_TO_XYZ.T / _WHITE
     f = np.where(ratio > _EPSILON, np.cbrt(ratio), (_KAPPA * ratio + 16) / 116)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
@@ -114,7 +118,19 @@ def straight(rgba: Bytes) -> Floats:
 
 def visible_lab(rgba: Bytes) -> Floats:
     """CIELAB of the garment's pixels, (n, 3), from a premultiplied picture. Empty where nothing is visible."""
-    return srgb_to_lab(straight(_visible(rgba)))
+    return _lab_of(_visible(rgba))
+
+
+def _lab_of(rgba: Bytes) -> Floats:
+    """CIELAB (n, 3) of premultiplied pixels (n, 4)."""
+    return _linear_to_lab(np.take(_linear_colours(), rgba[:, 3:].astype(np.uint16) << 8 | rgba[:, :3], mode="clip"))
+
+
+@cache
+def _linear_colours() -> Floats:
+    """Linear light of premultiplied colours, by alpha and colour, flat: float64 (65536,)."""
+    alpha, colour = (grid.astype(np.uint8) for grid in np.mgrid[:256, :256])
+    return to_linear(straight(np.stack([colour, colour, colour, alpha], -1))[..., 0] / 255).ravel()
 
 
 def _visible(rgba: Bytes) -> Bytes:
@@ -137,7 +153,7 @@ def palette(rgba: Bytes) -> list[tuple[Lab, float]]:
 def palettes(pictures: Sequence[Bytes]) -> list[list[tuple[Lab, float]]]:
     """The palette of each picture, sooner than one by one."""
     visible = [_visible(rgba) for rgba in pictures]
-    pixels = [srgb_to_lab(straight(part[:: max(1, -(-len(part) // _MOST_PIXELS))])) for part in visible]
+    pixels = [_lab_of(part[:: max(1, -(-len(part) // _MOST_PIXELS))]) for part in visible]
     clusters = [_k_means(part, min(_CLUSTERS, len(part))) for part in pixels if len(part)]
     merged = iter(_merge(clusters))
     return [_by_share(*next(merged)) if len(part) else [] for part in pixels]
@@ -161,20 +177,29 @@ def _by_share(centres: Floats, shares: Floats) -> list[tuple[Lab, float]]:
 def _k_means(pixels: Floats, count: int, rounds: int = 12) -> _Clusters:
     """Lloyd's algorithm, begun at quantiles of lightness: nothing random. Returns centres and shares."""
     by_lightness = np.argsort(pixels[:, 0], kind="stable")
-    centres = pixels[by_lightness[((np.arange(count) + 0.5) / count * len(pixels)).astype(int)]]
-    channels = [np.ascontiguousarray(pixels[:, channel]) for channel in range(3)]
+    begun = pixels[by_lightness[((np.arange(count) + 0.5) / count * len(pixels)).astype(int)]]
+    centres = np.array(list(dict.fromkeys(map(tuple, begun.tolist()))))  # of several alike, one would get everything
+    counted = np.vstack([pixels.T, np.ones(len(pixels))])
     for _ in range(rounds):
-        nearest = _nearest(pixels, centres)
-        sizes = np.bincount(nearest, minlength=len(centres))
-        sums = np.array([np.bincount(nearest, channel, len(centres)) for channel in channels])
-        centres = (sums[:, sizes > 0] / sizes[sizes > 0]).T
-    nearest = _nearest(pixels, centres)
-    return centres, np.bincount(nearest, minlength=len(centres)) / len(pixels)
+        sums = _sums(counted, centres)
+        sums = sums[sums[:, 3] > 0]
+        centres = sums[:, :3] / sums[:, 3:]
+    return centres, _sums(counted, centres)[:, 3] / len(pixels)
 
 
-def _nearest(pixels: Floats, centres: Floats) -> NDArray[np.intp]:
-    """The number of each pixel's nearest centre."""
-    return np.asarray(vq(pixels, centres, check_finite=False)[0], np.intp)
+def _sums(counted: Floats, centres: Floats) -> Floats:
+    """Sums (k, 4) of the pixels nearest to each centre, the first of those that are as near. counted: (4, n), the
+    pixels as columns with a one under each, whose sum is their number.
+
+    By two matrix products, in half the time that numbering each pixel's nearest centre and counting those takes.
+    """
+    by_centre = np.empty((len(centres), 4))
+    by_centre[:, :3], by_centre[:, 3] = -2 * centres, np.square(centres).sum(1)
+    distances = by_centre @ counted  # squared, less the square of the pixel's own length
+    nearest = distances == distances.min(0)
+    if np.count_nonzero(nearest) > counted.shape[1]:  # some pixel is as near to two
+        nearest = np.arange(len(centres))[:, None] == nearest.argmax(0)
+    return np.asarray(nearest.astype(np.float64) @ counted.T)
 
 
 def _merge(clusters: Sequence[_Clusters]) -> list[_Clusters]:

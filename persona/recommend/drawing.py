@@ -89,12 +89,12 @@ def in_passes(
 
     sizes: pictures to a pass, the largest last.
     """
-    pictures = _in_passes(codes, sizes, lambda part: render(generator, _joined(part)))
-    return pictures, _in_passes(list(pictures), sizes, lambda part: visual.features(np.stack(part)))
+    pictures = by_passes(codes, sizes, lambda part: render(generator, _joined(part)))
+    return pictures, by_passes(list(pictures), sizes, lambda part: visual.features(np.stack(part)))
 
 
-def _in_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:
-    """Results for values, (n, ...), by passes of one of these sizes, filled up with the last one."""
+def by_passes(values: Sequence, sizes: Sequence[int], work: Callable[[Sequence], NDArray]) -> NDArray:
+    """Results for values, one or more, (n, ...), by passes of one of these sizes, filled up with the last one."""
     largest, results = sizes[-1], []
     for start in range(0, len(values), largest):
         part = list(values[start : start + largest])

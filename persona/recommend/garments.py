@@ -17,20 +17,21 @@ from persona.gan import condition_digest
 from persona.gan.model import Code
 from persona.metrics import CACHE
 from persona.recommend.catalogue import Catalogue, Mask
-from persona.recommend.drawing import Drawer, Wanted
+from persona.recommend.drawing import Drawer, Wanted, by_passes
 from persona.recommend.keeping import Keeper
 from persona.recommend.memo import Memo
 from persona.recommend.seeds import derive, digest
 from persona.recommend.shelf import Drawn, Shelf, drawn_folder
 from persona.settings import Settings
 from persona.store import Store
-from persona.store.records import Category, Generation, Item, Reason, Rights
+from persona.store.records import Category, Generation, Reason
 from persona.taste.interests import Interests
 from persona.taste.model import TasteModel
 from persona.taste.modes import NEAREST, TEMPERATURE, Mode, interest_modes
-from persona.taste.table import FACET_CODES, Floats, attributes_of, facet_codes
+from persona.taste.table import FACET_CODES, Floats, attributes_of, codes_of
 from persona.turns import resting
 
+READ_AT_ONCE = 8  # garments that the taste model reads in a pass
 KEPT_DRAWN = 512  # garments remembered, 16 KiB each: the same request again draws nothing anew
 
 
@@ -158,13 +159,20 @@ class Atelier:
         return self._drawn.get_all([(wish.digest, wish.seed) for wish in wishes], make)
 
     def garments(self, wishes: Sequence[Wish], drawn: Sequence[Drawn]) -> list[Garment]:
-        """What was drawn for wishes, each read by the taste model alone: among others its last digits differ."""
-        return [self._garment(*each) for each in zip(wishes, drawn, strict=True)]
+        """What was drawn for wishes, read by the taste model in passes of one size: others differ in last digits."""
+        if not wishes:
+            return []
+        pairs = list(zip(wishes, drawn, strict=True))
+        codes = np.array([_codes_of(wish, one.measures) for wish, one in pairs], np.int64)
+        features, attributes = np.stack([one.feature for one in drawn]), attributes_of(codes)
 
-    def _garment(self, wish: Wish, drawn: Drawn) -> Garment:
-        codes = np.array([facet_codes(_as_item(wish, drawn.measures))], np.int64)
-        vector = self._taste.vectors_of(drawn.feature[None], attributes_of(codes))[0]
-        return Garment(drawn.rgba, wish, drawn.measures, drawn.feature, vector)
+        def read(part: Sequence[int]) -> Floats:
+            return self._taste.vectors_of(features[part], attributes[part])
+
+        vectors = by_passes(range(len(pairs)), [READ_AT_ONCE], read)
+        return [
+            Garment(one.rgba, wish, one.measures, one.feature, vector) for (wish, one), vector in zip(pairs, vectors)
+        ]
 
     def named(self, garment: Garment, user_id: str | None, picture: str) -> Garment:
         """The garment with the id that it has as somebody's. picture: sha256 of its file."""
@@ -254,14 +262,6 @@ class Atelier:
         return digest(*self._made_by, condition, seed)
 
 
-def _as_item(wish: Wish, measures: Measures) -> Item:
-    """The item that a garment would be, if it were one: what the taste model reads of it besides the picture."""
-    rights = Rights(licence="generated", source="persona", generated=True)
-    return Item(
-        id="generated",
-        category=wish.category,
-        colour=measures.colour,
-        pattern=measures.pattern,
-        style=style_of(wish.category),
-        rights=rights,
-    )
+def _codes_of(wish: Wish, measures: Measures) -> tuple[int, ...]:
+    """What the taste model reads of a garment besides its picture."""
+    return codes_of(wish.category, measures.colour, measures.pattern, style_of(wish.category))

@@ -72,7 +72,12 @@ def _kinds(items: Sequence[Item], category: Codes) -> Codes:
 
 def facet_codes(item: Item) -> tuple[int, ...]:
     """An item's codes in the order of FACET_NAMES: (category, colour, pattern, style), -1 where unknown."""
-    return tuple(FACET_CODES[facet].get(getattr(item, facet), UNKNOWN) for facet in FACET_NAMES)
+    return codes_of(item.category, item.colour, item.pattern, item.style)
+
+
+def codes_of(*values: str | None) -> tuple[int, ...]:
+    """Codes of a category, a colour, a pattern and a style, -1 where unknown: as `facet_codes` of such an item."""
+    return tuple(FACET_CODES[facet].get(value or "", UNKNOWN) for facet, value in zip(FACET_NAMES, values, strict=True))
 
 
 def _by_row(popularity: Mapping[str, float] | NDArray[Any] | None, items: Sequence[Item]) -> Floats:

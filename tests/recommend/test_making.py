@@ -229,6 +229,14 @@ def test_a_poisonous_user_is_set_aside_by_name(recommender: Recommender, setting
     assert all(one.entries for name, one in made.items() if name not in aside)
 
 
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_one_thread_makes_all_of_it_as_several_do(maker: Maker, threads: int) -> None:
+    made = list(maker.make(USERS))
+    assert [one.user_id for one in made] == USERS
+    assert all(one.entries and len(one.pictures) == SPEC.per_user for one in made)
+    assert bool(_threads()) is (threads > 1)
+
+
 def test_what_is_nobodys_fault_stops_the_work(maker: Maker, settings: Settings) -> None:
     def interrupted() -> Iterator[str]:
         yield from USERS[:2]
@@ -243,7 +251,18 @@ def test_what_is_nobodys_fault_stops_the_work(maker: Maker, settings: Settings) 
     assert _threads() <= {"persona-finish_0"}
 
 
-def test_memory_is_bounded_and_closing_ends_the_threads(maker: Maker) -> None:
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Of the models, as a test is parametrised."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_memory_is_bounded_and_closing_ends_the_threads(maker: Maker, threads: int) -> None:
+    """Where the models have but one, there are no others."""
     taken = 0
 
     def endless() -> Iterator[str]:
@@ -255,9 +274,9 @@ def test_memory_is_bounded_and_closing_ends_the_threads(maker: Maker) -> None:
     for number, one in enumerate(itertools.islice(made, 1000), 1):
         assert one.user_id == f"nobody-{number}"
         assert taken - number <= 2 * AT_ONCE + 4 * AHEAD
-    assert _threads() > {"persona-finish_0"}
+    assert _threads() == ({"persona-begin", "persona-passes", "persona-finish_0"} if threads > 1 else set())
     made.close()
-    assert _threads() == {"persona-finish_0"}
+    assert _threads() == ({"persona-finish_0"} if threads > 1 else set())
 
 
 def _threads() -> set[str]:
