@@ -22,7 +22,7 @@ from persona.batch.shard import open_maker
 from persona.batch.types import Executor, Run, ShardRecord, Spec
 from persona.catalog.pictures import decode_photo, encode, premultiply
 from persona.cli.bench_company import Companies, companies, filled
-from persona.cli.bench_raw import best_batch, open_raw
+from persona.cli.bench_raw import OpenRaw, best_batch
 from persona.cli.bench_server import prepared
 from persona.errors import OutOfDate
 from persona.recommend import Recommender
@@ -126,8 +126,8 @@ def _speeds(bench: Bench) -> Measured:
     # the generator in one process with all threads, or in one for each core: whichever is faster
     ways = {
         "batch": (LocalExecutor(bench.settings, open_maker, workers), workers),
-        "apart": (LocalExecutor(bench.settings, open_raw(batch, 1, RAW), workers), workers),
-        "together": (LocalExecutor(bench.settings, open_raw(batch, cores, RAW), 1), 1),
+        "apart": (LocalExecutor(bench.settings, OpenRaw(batch, 1, RAW), workers), workers),
+        "together": (LocalExecutor(bench.settings, OpenRaw(batch, cores, RAW), 1), 1),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(bench.sizes.rounds):

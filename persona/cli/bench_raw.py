@@ -17,7 +17,7 @@ _REPEATS = 5
 
 
 @dataclass(frozen=True)
-class open_raw:
+class OpenRaw:
     """Opens what draws `passes` passes of so many pictures for a shard, with so many threads, and keeps none of them.
 
     A `persona.batch.types.Open`.

@@ -10,7 +10,7 @@ import torch
 from persona.cli.bench_batch import steady
 from persona.cli.bench_company import Companies, peak_mb
 from persona.cli.bench_company import Filled as Company
-from persona.cli.bench_raw import open_raw
+from persona.cli.bench_raw import OpenRaw
 from persona.errors import Unavailable
 from persona.settings import load_settings
 
@@ -22,7 +22,7 @@ def test_a_rate_counts_while_every_worker_works() -> None:
 
 
 def test_the_generator_alone_says_what_it_drew(tmp_path: Path) -> None:
-    make = open_raw(batch=2, threads=torch.get_num_threads(), passes=3)(tmp_path, load_settings())
+    make = OpenRaw(batch=2, threads=torch.get_num_threads(), passes=3)(tmp_path, load_settings())
     assert (make(7).shard, make(7).pictures) == (7, 6)
 
 
