@@ -146,6 +146,7 @@ def test_no_table_about_users_is_forgotten_by_the_export() -> None:
     about = {table.name for table in Base.metadata.sorted_tables if {"user_id", "owner"} & set(table.c.keys())}
     assert about == {
         "preferences", "consents", "items", "generations", "events", "condition_vectors", "idempotency", "jobs",
+        "user_catalogues",
     }  # fmt: skip
 
 
