@@ -76,7 +76,7 @@ OPERATIONS = [
     ("get", "/metrics"),
 ]
 ANYHOW = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
-QUICK = settings(ANYHOW, max_examples=15, derandomize=True)
+QUICK = settings(ANYHOW, max_examples=10, derandomize=True)
 LONG = settings(ANYHOW, max_examples=100_000 // (2 * len(OPERATIONS)) + 1)  # for each of two databases
 
 
