@@ -22,8 +22,10 @@ from apiflask import APIFlask
 from persona import client as client_module
 from persona.client import Client, Conflict, InvalidRequest, JobFailed, NotFound, NotReached, Unavailable
 from persona.recommend import Recommender
+from persona.recommend.entries import Entry
 from persona.recommend.job_types import JobRequest
 from persona.recommend.types import InlineProfile, RecommendationRequest
+from persona.store import Store
 from persona.store.records import Event, Preference, Profile
 
 AT = datetime(2025, 6, 1, tzinfo=UTC)
@@ -171,6 +173,20 @@ def test_lists_and_neighbours(client: Client, monkeypatch: pytest.MonkeyPatch) -
     assert client.similar_users("c3").user_id == "c3"
     with pytest.raises(InvalidRequest, match="has not allowed analytics"):
         client.similar_users("demo-ana")
+
+
+def test_the_catalogue_of_the_last_batch(client: Client, shared_server: Any) -> None:
+    client.put_user(Profile(id="c3"))
+    with pytest.raises(NotFound, match="no catalogue yet"):
+        client.catalogue("c3")
+    item = client.recommend(user_id="c3", mode="retrieve", count=1).items[0]
+    about = {"item_id": item.item_id, "score": 1.0, "category": item.category, "generated": False, "seed": 1}
+    entry = Entry.model_validate({**about, "kind": "item", "rank": 1, "licence": "CC0-1.0", "model": "m@1"})
+    with Store.open(f"sqlite:///{shared_server.log.parent / 'home' / 'persona.db'}") as store:
+        store.push_catalogues("r", AT, {"c3": [entry.model_dump(mode="json", exclude_none=True)]})
+    told = client.catalogue("c3", "item")
+    assert (told.made_at, [one.item_id for one in told.entries]) == (AT, [item.item_id])
+    assert client.catalogue("c3", "look").entries == ()
 
 
 def test_inline(client: Client) -> None:
