@@ -25,6 +25,11 @@ def worker_context(*modules: str) -> ForkServerContext | SpawnContext:
     return context
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def begin_worker() -> None:
     """To be called first in a worker process: Ctrl-C is its parent's to answer, and it ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

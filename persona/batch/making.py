@@ -8,7 +8,6 @@ all is done in that one: a twentieth sooner. Nothing is written anywhere.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -31,6 +30,7 @@ from persona.recommend.person import LONGEST_MEMORY, Person, stored_people
 from persona.store.engine import batches
 from persona.store.records import Event
 from persona.taste.table import Floats
+from persona.workers import cores
 
 AT_ONCE = 50  # users read by one query
 AHEAD = 32  # users that each part of the pipeline may be ahead of the next
@@ -197,4 +197,4 @@ def _finishers(recommender: Recommender) -> int:
     """Threads that measure and encode: on a CPU the models need the rest."""
     if recommender.main.generator.device.type == "cpu":
         return 1
-    return max(1, min(MOST_FINISHERS, len(os.sched_getaffinity(0)) - 2))
+    return max(1, min(MOST_FINISHERS, cores() - 2))

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from persona.catalog.importing import CLOTHING, cores, import_items
+from persona.catalog.importing import CLOTHING, import_items
 from persona.catalog.pictures import Pictures
 from persona.catalog.rows import Defaults
 from persona.store import Store, upgrade
 from persona.store.records import CATEGORIES
+from persona.workers import cores
 
 _CLOTHS = ((200, 60, 50), (40, 60, 120), (235, 235, 230), (60, 120, 70), (30, 30, 32), (220, 190, 90))
 

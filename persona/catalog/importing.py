@@ -6,7 +6,6 @@ second run goes on where the first one ended. A row or picture that cannot be us
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,7 +25,7 @@ from persona.catalog.sources import TABLE_SUFFIXES, Folder, Source, open_source,
 from persona.errors import BadInput, NotFound, PersonaError
 from persona.interrupt import asked_to_stop
 from persona.store import ImportReport, Item, Store
-from persona.workers import begin_worker, worker_context
+from persona.workers import begin_worker, cores, worker_context
 
 BATCH = 200  # items in one transaction
 _FEW = 8  # pictures for which starting processes does not pay
@@ -176,11 +175,6 @@ def _cut_all(
                 return
             one, future = waiting.popleft()
             yield one, future.result()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +30,7 @@ from persona.recommend.crowd import Crowd
 from persona.recommend.recommender import Recommender
 from persona.settings import Settings, load_settings
 from persona.store import Store
+from persona.workers import cores
 
 MOST_MISSING = 5  # ids of a list without a user that are named
 
@@ -177,8 +177,7 @@ def _executor(
 
 def _workers(workers: int | None, device: str, shards: int) -> int:
     """As many as are wanted; never more than there are shards."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(workers or (cores if device == "cpu" else 1), shards))
+    return max(1, min(workers or (cores() if device == "cpu" else 1), shards))
 
 
 @contextmanager

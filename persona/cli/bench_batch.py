@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -28,6 +27,7 @@ from persona.errors import OutOfDate
 from persona.recommend import Recommender
 from persona.settings import Settings, load_settings
 from persona.store import Store
+from persona.workers import cores
 
 Measured = tuple[dict[str, Any], dict[str, str]]
 ENCODED = 200  # pictures whose encoding is timed
@@ -120,14 +120,14 @@ def _speeds(bench: Bench) -> Measured:
     """Pictures a second by the batch and by the generator alone, in turns; what encoding takes of it; and on Ray."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = cores if bench.run.versions.device == "cpu" else 1
+    count = cores()
+    workers = count if bench.run.versions.device == "cpu" else 1
     batch = best_batch(bench.settings)
     # the generator in one process with all threads, or in one for each core: whichever is faster
     ways = {
         "batch": (LocalExecutor(bench.settings, open_maker, workers), workers),
         "apart": (LocalExecutor(bench.settings, OpenRaw(batch, 1, RAW), workers), workers),
-        "together": (LocalExecutor(bench.settings, OpenRaw(batch, cores, RAW), 1), 1),
+        "together": (LocalExecutor(bench.settings, OpenRaw(batch, count, RAW), 1), 1),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(bench.sizes.rounds):
