@@ -20,6 +20,8 @@ def render(kind: str, value: Any, _: Any) -> str | Literal[False]:
 
 def run(connection: Connection) -> None:
     """Run the migrations in one transaction, which SQLite can do as well when it is told to."""
+    if connection.dialect.name == "sqlite":  # else a table that a view reads could not be replaced
+        connection.exec_driver_sql("PRAGMA legacy_alter_table=ON")
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOURCE = click.Path(exists=True, path_type=Path)
 STEPS = 200  # of one user at most
+SHARED_BY_AGE = 0.5  # of their tastes: so that analysts find something
 
 
 @click.group(cls=Group)
@@ -117,6 +118,8 @@ def simulate(count: int, events: int, seed: int | None) -> None:
 
     They are stored part by part as they are made. After an interruption the same command goes on where it stood.
     """
+    from dataclasses import replace
+
     from tqdm import tqdm
 
     from persona.recommend import Recommender
@@ -127,7 +130,8 @@ def simulate(count: int, events: int, seed: int | None) -> None:
     settings = load_settings(seed=seed)
     recommender = Recommender.open(settings)
     table, seed = recommender.table, settings.seed
-    numbers = Simulator(events=float(events)) if events <= STEPS else steps_for(table, events / count, seed)
+    aged = Simulator(ages=SHARED_BY_AGE)
+    numbers = replace(aged, events=float(events)) if events <= STEPS else steps_for(table, events / count, seed, aged)
     users = acts = known = 0
     with tqdm(total=count, desc="simulating", unit="user", delay=2, leave=False) as progress:
         for part in simulate_company(recommender.store, table, count, seed, numbers):

@@ -6,11 +6,11 @@ and a foreign key for each reference, is checked here for a column at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,21 @@ from persona.errors import BadInput, Conflict
 from persona.store.bulk import append_plain, existing, without_row_checks
 from persona.store.engine import Database, batches
 from persona.store.events import SUBJECTS
-from persona.store.records import CLOCK_SKEW, AgeBand, EventType, Facet, Identifier, Preference, Purpose, Source
+from persona.store.records import (
+    CLOCK_SKEW,
+    EventType,
+    Facet,
+    Identifier,
+    Preference,
+    Purpose,
+    Source,
+    Traits,
+)
 from persona.store.schema import ConsentRow, EventRow, ItemRow, PreferenceRow, UserRow
+from persona.store.users import may_be_analysed
 
 Rows = Sequence[tuple[Any, ...]]
+TraitName = Literal["age_band", "skin_tone", "undertone", "body_shape"]
 _LOADED = [row.__table__ for row in (UserRow, ConsentRow, PreferenceRow, EventRow)]
 
 
@@ -33,7 +44,7 @@ _LOADED = [row.__table__ for row in (UserRow, ConsentRow, PreferenceRow, EventRo
 class NewUsers:
     """Users, what they stated and what they did with items, column by column.
 
-    ids: of the users, each once. consents: what all of them agreed to. age_band: of each user.
+    ids: of the users, each once. consents: what all of them agreed to. traits: some of `Traits`, of each user.
     stated: user, facet, value, weight, position. done: key, user, item, type; the events of one user in their order,
     keys that no other event has. at: float64, seconds since 1970, of each event.
     """
@@ -41,7 +52,7 @@ class NewUsers:
     ids: Sequence[str]
     source: Source
     consents: Collection[Purpose]
-    age_band: Sequence[AgeBand | None]
+    traits: Mapping[TraitName, Sequence[Any]]
     stated: Sequence[tuple[str, Facet, str, float, int]]
     done: Sequence[tuple[str, str, str, EventType]]
     at: NDArray[np.float64] = field(repr=False)
@@ -103,11 +114,11 @@ class Loading(Database):
 
 def _check(new: NewUsers) -> None:
     """What the records of `persona.store.records` would check row by row."""
-    columns = {
-        "ids": (Identifier, new.ids),
+    columns: dict[str, tuple[Any, list[Any]]] = {
+        "ids": (Identifier, list(new.ids)),
         "source": (Source, [new.source]),
         "consents": (Purpose, list(new.consents)),
-        "age_band": (AgeBand | None, list(set(new.age_band))),
+        **{name: (Traits.model_fields[name].rebuild_annotation(), list(set(of))) for name, of in new.traits.items()},
         "preferences": (
             Preference,
             [{"facet": f, "value": v, "weight": 0} for f, v in {row[1:3] for row in new.stated}],
@@ -131,12 +142,14 @@ def _check(new: NewUsers) -> None:
 def _tables(new: NewUsers, known: set[str], *, postgres: bool) -> Iterator[tuple[Any, Sequence[str], Rows]]:
     """The rows of each table, without those of users who are known."""
     now = _text(np.array([datetime.now(UTC).timestamp()]), postgres=postgres)[0]
+    bands, allowed = new.traits.get("age_band", [None] * len(new.ids)), "analytics" in new.consents
     users = [
-        (user_id, band, new.source, now, now)
-        for user_id, band in zip(new.ids, new.age_band, strict=True)
+        (user_id, *traits, new.source, now, now, now, may_be_analysed(allowed, band))
+        for user_id, band, *traits in zip(new.ids, bands, *new.traits.values(), strict=True)
         if user_id not in known
     ]
-    yield UserRow.__table__, ("id", "age_band", "source", "created_at", "updated_at"), users
+    times = "created_at", "updated_at", "valid_from"
+    yield UserRow.__table__, ("id", *new.traits, "source", *times, "analysed"), users
     consents = [(user[0], purpose, True, now) for user in users for purpose in new.consents]
     yield ConsentRow.__table__, ("user_id", "purpose", "granted", "changed_at"), consents
     stated = [row for row in new.stated if row[0] not in known] if known else new.stated

@@ -26,6 +26,7 @@ from persona.store.schema import (
     JobRow,
     PreferenceRow,
     UserRow,
+    UserVersionRow,
 )
 from persona.store.styles import forget_conditions
 
@@ -135,7 +136,9 @@ def _write(session: Session, profiles: Sequence[Profile], *, bulk: bool = False)
     now = datetime.now(UTC)
     ids = [profile.id for profile in profiles]
     known = existing(session, UserRow.id, ids, change=True)
-    replace(session, UserRow.__table__, [_row(p, now) for p in profiles], keep=["created_at"], bulk=bulk)
+    since = _keep_versions(session, [profile for profile in profiles if profile.id in known], now)
+    rows = [_row(profile, now, since.get(profile.id, now)) for profile in profiles]
+    replace(session, UserRow.__table__, rows, keep=["created_at"], bulk=bulk)
     consents = select(ConsentRow.user_id, ConsentRow.purpose, ConsentRow.granted, ConsentRow.changed_at)
     before = {
         (user, purpose, granted): at
@@ -149,9 +152,38 @@ def _write(session: Session, profiles: Sequence[Profile], *, bulk: bool = False)
     return set(ids) - known
 
 
-def _row(profile: Profile, now: datetime) -> dict[str, Any]:
+def _row(profile: Profile, now: datetime, since: datetime) -> dict[str, Any]:
     traits = profile.traits.model_dump()
-    return {"id": profile.id, **traits, "source": profile.source, "created_at": now, "updated_at": now}
+    allowed = may_be_analysed(profile.consents.get("analytics", False), profile.traits.age_band)
+    times = {"created_at": now, "updated_at": now, "valid_from": since}
+    return {"id": profile.id, **traits, "source": profile.source, **times, "analysed": allowed}
+
+
+def may_be_analysed(allowed: bool, age_band: str | None) -> bool:
+    """Whether analysts see a user: one who has allowed `analytics` and is no child."""
+    return allowed and age_band != "under-18"
+
+
+def _keep_versions(session: Session, profiles: Sequence[Profile], now: datetime) -> dict[str, datetime]:
+    """Keep how the known profiles that say something new were until now; returns since when the others have been so."""
+    load = selectinload(UserRow.preferences), selectinload(UserRow.consents)
+    rows = session.scalars(select(UserRow).where(UserRow.id.in_([p.id for p in profiles])).options(*load)).all()
+    told = {profile.id: (profile.traits, _stated(profile)) for profile in profiles}
+    since, versions = {}, []
+    for row in rows:
+        before = profile_of(row)
+        if told[row.id] == (before.traits, _stated(before)):
+            since[row.id] = row.valid_from
+        elif row.valid_from < now:
+            times = {"user_id": row.id, "valid_from": row.valid_from, "valid_to": now}
+            versions.append({**times, **before.traits.model_dump(), "stated": _stated(before)})
+    session.expunge_all()
+    append(session, UserVersionRow.__table__, versions)
+    return since
+
+
+def _stated(profile: Profile) -> dict[str, float]:
+    return {f"{preference.facet}={preference.value}": preference.weight for preference in profile.preferences}
 
 
 def _preferences(profile: Profile) -> Iterable[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 from persona.errors import BadInput, Unavailable
 from persona.store.loading import Loaded, NewUsers
 from persona.store.records import EVENT_TYPES
-from persona.taste.simulate import AGE_BANDS, DEFAULT, Simulation, Simulator, simulate, simulated_ids
+from persona.taste.simulate import CONSENTS, DEFAULT, Simulation, Simulator, simulate, simulated_ids
 from persona.taste.table import STATEMENTS, ItemTable
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def columns(made: Simulation, table: ItemTable) -> NewUsers:
     return NewUsers(
         ids=users.ids,
         source="simulated",
-        consents=("personalisation", "training"),
-        age_band=[AGE_BANDS[band] if band >= 0 else None for band in made.band.tolist()],
+        consents=CONSENTS,
+        traits=made.traits(),
         stated=[(users.ids[user], *STATEMENTS[code], round(weight, 3), place) for user, code, weight, place in said],
         done=list(zip(keys, names, items, kinds, strict=True)),
         at=users.at,

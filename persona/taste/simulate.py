@@ -22,8 +22,9 @@ How a user comes about, every draw from one seed:
    fill the time from a start, uniform over the last `days` days, to `until`, with log-normal gaps: bursts and pauses.
 5. **Stated preferences.** A share `stating` of the users states between `statements[0]` and `statements[1]` of them,
    strong affinities more often than weak ones and likes more often than dislikes, only of values that the catalogue
-   has. The sign is the affinity's, the weight a third of its size in deviations, from .1 to 1. Traits are left unknown
-   (but for `ages`): to tie them to taste would be to invent it.
+   has. The sign is the affinity's, the weight a third of its size in deviations, from .1 to 1. Skin tone
+   and body shape have nothing to do with taste, and age is left unknown (but for `ages`): to tie them would be to
+   invent it.
 
 How strong popularity and taste are is set by real data, Amazon's Beauty ratings (5-core), by five figures. In a world
 of its size (12,101 items: real garments, jittered copies among them; 16 events each), leave-one-out with all items
@@ -55,13 +56,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from persona.errors import BadInput
-from persona.store.records import EVENT_TYPES, FACETS, AgeBand, Event, Profile, Traits
+from persona.store.loading import TraitName
+from persona.store.records import EVENT_TYPES, FACETS, AgeBand, Event, Profile, Purpose, Traits
 from persona.taste.exposure import Shelves
 from persona.taste.history import TYPE_CODES
 from persona.taste.table import DIMENSIONS, STATEMENTS, Codes, Floats, ItemTable
@@ -73,6 +75,9 @@ _CELLS = 20_000_000  # utilities held at once: users of a chunk times items
 _BLOCK = 1024  # steps whose slates are worked on at once: they fit the processor's cache
 STATED = 3.0  # deviations of an affinity that is stated with weight 1
 AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)[1:]  # of adults
+BODY_SHAPES = ("rectangle", "hourglass", "pear", "apple", "inverted-triangle")
+CONSENTS: tuple[Purpose, ...] = ("personalisation", "training", "analytics")
+UNSAID = 0.1  # of the users leave such a trait unknown
 UNTIL = datetime(2025, 6, 1, tzinfo=UTC)
 
 
@@ -118,19 +123,32 @@ class Tastes:
 
 @dataclass(frozen=True)
 class Simulation:
-    """Simulated users, what they did and stated, and the tastes behind it. band: (u,) in AGE_BANDS, -1 unknown."""
+    """Simulated users, what they did and stated, and the tastes behind it.
+
+    band: (u,) in AGE_BANDS; tone: (u,) Monk skin tone; body: (u,) in BODY_SHAPES; -1 unknown.
+    """
 
     users: Users
     tastes: Tastes
     band: Ints
+    tone: Ints
+    body: Ints
+
+    def traits(self) -> dict[TraitName, list[Any]]:
+        """What they say of themselves, each trait of all users."""
+        return {
+            "age_band": [AGE_BANDS[band] if band >= 0 else None for band in self.band.tolist()],
+            "skin_tone": [tone if tone >= 0 else None for tone in self.tone.tolist()],
+            "body_shape": [BODY_SHAPES[body] if body >= 0 else None for body in self.body.tolist()],
+        }
 
     def profiles(self) -> Iterator[Profile]:
-        """The users as records, consenting to personalisation and training, with source "simulated"."""
-        consents = {"personalisation": True, "training": True}
+        """The users as records, consenting to what CONSENTS names, with source "simulated"."""
+        told, consents = self.traits(), dict.fromkeys(CONSENTS, True)
         for number, name in enumerate(self.users.ids):
-            preferences, band = self.users.preferences(number), int(self.band[number])
-            traits = Traits(age_band=AGE_BANDS[band] if band >= 0 else None)
-            yield Profile(id=name, traits=traits, preferences=preferences, consents=consents, source="simulated")  # type: ignore[arg-type]
+            traits = Traits(**{trait: values[number] for trait, values in told.items()})
+            preferences = self.users.preferences(number)
+            yield Profile(id=name, traits=traits, preferences=preferences, consents=consents, source="simulated")
 
     def events(self, table: ItemTable) -> Iterator[Event]:
         """What they did, as records."""
@@ -157,7 +175,15 @@ def simulate(
     ids = simulated_ids(users, seed, first)
     stated, statement, weight = _state(tastes.affinity, table, rng, settings)
     acted = act(tastes, counts, table, rng, settings)
-    return Simulation(Users(ids, *acted, stated, statement, weight, np.ones(users, bool)), tastes, band)
+    made = Users(ids, *acted, stated, statement, weight, np.ones(users, bool))
+    return Simulation(made, tastes, band, *_looks(users, np.random.default_rng([settings.world, seed, first, 1])))
+
+
+def _looks(users: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Skin tones and body shapes, which have nothing to do with tastes here."""
+    tone, body = rng.integers(1, 11, users), rng.integers(0, len(BODY_SHAPES), users)
+    unsaid = rng.random((2, users)) < UNSAID
+    return np.where(unsaid[0], -1, tone), np.where(unsaid[1], -1, body)
 
 
 def simulated_ids(users: int, seed: int, first: int = 0) -> list[str]:

@@ -24,7 +24,7 @@ def new_users(*names: str, source: str = "simulated") -> NewUsers:
         ids=names,
         source=source,  # type: ignore[arg-type]
         consents=("personalisation", "training"),
-        age_band=["25-34", *[None] * (len(names) - 1)],
+        traits={"age_band": ["25-34", *[None] * (len(names) - 1)]},
         stated=[(name, *what) for name in names for what in (("colour", "green", 0.8, 0), ("style", "smart", -0.2, 1))],
         done=[(f"{name}-{n}", name, f"i{n + 1}", kind) for name in names for n, kind in enumerate(("like", "hide"))],  # type: ignore[misc]
         at=np.array([DAY.timestamp() + n for _ in names for n in range(2)]),
@@ -66,7 +66,7 @@ def test_users_who_are_there_stay_as_they_are_with_their_events(filled: Store) -
         ({"ids": ["n 1"]}, "ids"),
         ({"source": "rumour"}, "source"),
         ({"consents": ["everything"]}, "consents"),
-        ({"age_band": ["old"]}, "age_band"),
+        ({"traits": {"age_band": ["old"]}}, "age_band"),
         ({"stated": [("n1", "colour", "loud", 0.5, 0)]}, "preferences"),
         ({"stated": [("u1", "colour", "green", 0.5, 0)]}, "user_id"),
         ({"done": [("k", "n1", "i1", "stare")], "at": np.zeros(1)}, "events.type"),
@@ -92,7 +92,7 @@ def test_bad_columns_are_named_and_nothing_is_stored(filled: Store, wrong: dict[
         {"done": [("k", "n1", "i1", "like"), ("k", "n1", "i2", "like")]},
         {"stated": [("n1", "colour", "green", 1.5, 0)]},
         {"stated": [("n1", "colour", "green", 0.5, 0), ("n1", "colour", "green", 0.6, 1)]},
-        {"ids": ["n1", "n1"], "age_band": [None, None]},
+        {"ids": ["n1", "n1"], "traits": {"age_band": [None, None]}},
     ],
 )  # fmt: skip
 def test_the_database_s_own_constraints_hold(filled: Store, wrong: dict[str, object]) -> None:
