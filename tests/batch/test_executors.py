@@ -185,9 +185,9 @@ class RayFixture:
 
 @RAYS_WARNINGS
 class TestRay(RayFixture):
-    """What it is for: to survive its workers. The rest of the contract takes minutes."""
+    """The first of its contract; the rest takes minutes."""
 
-    test_a_killed_worker_is_replaced = WorkersContract.test_a_killed_worker_is_replaced_and_its_shard_made_again
+    test_each_shard_is_made_once = ExecutorContract.test_each_shard_is_made_once
 
 
 @pytest.mark.slow
