@@ -13,3 +13,5 @@ def analyze() -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (analyze,)
+
+from persona.cli import analyze_refresh  # noqa: E402, F401  they register their commands
