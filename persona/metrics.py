@@ -26,3 +26,4 @@ GENERATED = Counter("persona_generated_total", "Pictures that a model drew.", ["
 CACHE = Counter("persona_cache_total", "What caches were asked for.", ["cache", "outcome"])
 ANSWERS = Counter("persona_answers_total", "Recommendations given.", ["arm", "mode", "cold_start"])
 EVENTS = Counter("persona_events_total", "Events stored.", ["arm", "type", "attributed"])
+RECORDED = Counter("persona_recorded_total", "Answers to stored users, by whether analysts will see them.", ["outcome"])

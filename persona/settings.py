@@ -126,7 +126,9 @@ class Settings(BaseSettings):
         '"generator": "garment-128"}}',
     )
     keep_events_days: Days | None = Field(
-        default=None, description="days that events are kept; `persona privacy sweep` erases older ones"
+        default=None,
+        description="days that events, what was shown and earlier profiles are kept; `persona privacy sweep` "
+        "erases older ones",
     )
     keep_generations_days: Days | None = Field(
         default=None, description="days that generated pictures are kept that nobody did anything with"

@@ -93,7 +93,7 @@ def postgres_url(shared_postgres: Engine) -> str:
     """A migrated PostgreSQL database, emptied for this test."""
     with shared_postgres.begin() as connection:
         tables = "users", "items", "generations", "model_versions", "api_keys", "audit_log", "idempotency", "jobs"
-        for table in (*tables, "batch_runs"):
+        for table in (*tables, "batch_runs", "analysis_marks"):
             connection.execute(text(f"DELETE FROM {table}"))
     return shared_postgres.url.render_as_string(hide_password=False)
 

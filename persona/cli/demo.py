@@ -66,7 +66,7 @@ def prepare(settings: Settings, users: int) -> None:
     with _step("garments"):
         _make_garments(recommender, names)
     done.mark("users", names)
-    recommender.store.close()
+    recommender.close()
 
 
 def start(settings: Settings) -> None:

@@ -41,9 +41,9 @@ def export(user: str, out: Path | None) -> None:
 def sweep(dry_run: bool, as_json: bool) -> None:
     """Erase what is older than the settings PERSONA_KEEP_* allow, and what services no longer need; run it every day.
 
-    What goes: events, pictures that nobody did anything with, idle users as a whole, entries of the audit log; jobs
-    that ended a week ago, answers kept for a day, files that nothing refers to. It goes in small steps beside a running
-    service, and can be interrupted.
+    What goes: events, what was shown, earlier profiles, pictures that nobody did anything with, idle users as a whole,
+    entries of the audit log; jobs that ended a week ago, answers kept for a day, files that nothing refers to. It goes
+    in small steps beside a running service, and can be interrupted.
     """
     from dataclasses import asdict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,8 @@ def _ask(**asked: Any) -> tuple[Recommendation, Pictures]:
     from persona.recommend.types import RecommendationRequest
 
     request, recommender = requested(RecommendationRequest, **asked), opened()
-    return recommender.recommend(request), recommender.pictures
+    with closing(recommender):
+        return recommender.recommend(request), recommender.pictures
 
 
 def _print_answer(answer: Recommendation) -> None:

@@ -30,6 +30,8 @@ class Swept:
     jobs: int = 0
     answers: int = 0
     audit: int = 0
+    recommendations: int = 0
+    versions: int = 0
     files: int = 0
 
 
@@ -47,6 +49,8 @@ def sweep(
             _sweep_users(store, pictures, swept, now - timedelta(days=days), dry_run, actor)
         if days := settings.keep_events_days:
             _sweep_events(store, swept, now - timedelta(days=days), dry_run)
+            swept.recommendations = store.purge_recommendations(now - timedelta(days=days), dry_run=dry_run)
+            swept.versions = store.purge_versions(now - timedelta(days=days), dry_run=dry_run)
         if swept.users or swept.events:
             _forget_counts(settings, dry_run)
         if days := settings.keep_generations_days:

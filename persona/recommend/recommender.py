@@ -30,6 +30,7 @@ from persona.recommend.makeup import MakeupModels, MakeupStudio, open_models
 from persona.recommend.person import identity
 from persona.recommend.remembered import Remembered
 from persona.recommend.restoration import Restorer
+from persona.recommend.shown import ShownRecorder
 from persona.recommend.similar import check_may_be_compared, nearest_users, similar_items
 from persona.recommend.style_regions import RegionFinder
 from persona.recommend.styles import StyleModels, StyleStudio
@@ -103,6 +104,7 @@ class Recommender:
         self.restorer = Restorer(store, styles.signer if styles else None)
         regions = RegionFinder(self.makeup.detector)
         self.styles = StyleStudio(store, pictures, styles or StyleModels(visual=visual), regions)
+        self.shown = ShownRecorder(store)
         self._refreshing, self._looked = threading.Lock(), time.monotonic()
         self.refresh()
 
@@ -167,6 +169,7 @@ class Recommender:
             drawer.close()
         for arm in self.arms.values():
             arm.atelier.close()
+        self.shown.close()
         self.store.close()
 
     def refresh(self) -> None:
@@ -199,6 +202,7 @@ class Recommender:
             return arm.plan(request)
         answer = arm.answer(request)
         ANSWERS.labels(arm.arm, request.mode, answer.cold_start).inc()
+        self.shown.note(answer)
         return answer
 
     def add_events(self, events: Sequence[Event]) -> EventsAdded:
@@ -255,6 +259,7 @@ class Recommender:
             self._show({arm.taste: arm.catalogue for arm in self.arms.values()})
         for arm in self.arms.values():
             arm.forget(origins)
+        self.shown.forget()
         for picture in pictures:
             self.pictures.remove(picture)
 

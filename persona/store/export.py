@@ -22,8 +22,12 @@ from persona.store.exported import (
     ExportedGeneration,
     ExportedItem,
     ExportedJob,
+    ExportedMonth,
+    ExportedRecommendation,
     ExportedStyle,
+    ExportedTaste,
     ExportedVector,
+    ExportedVersion,
 )
 from persona.store.packing import unpack
 from persona.store.records import Preference, Record, Traits
@@ -36,10 +40,14 @@ from persona.store.schema import (
     ItemRow,
     JobRow,
     PreferenceRow,
+    RecommendationRow,
     StyleRow,
     StyleVectorRow,
+    TasteMonthRow,
     UserCatalogueRow,
     UserRow,
+    UserTasteRow,
+    UserVersionRow,
 )
 from persona.store.users import TRAITS
 
@@ -94,6 +102,11 @@ class _Lists:
         yield "catalogues", self._of(UserCatalogueRow), _plain(ExportedCatalogue)
         yield "jobs", self._of(JobRow).order_by(JobRow.created_at, JobRow.id), _plain(ExportedJob)
         yield "answers", self._of(IdempotencyRow).order_by(IdempotencyRow.created_at, IdempotencyRow.id), _answer
+        shown = self._of(RecommendationRow).order_by(RecommendationRow.at, RecommendationRow.id)
+        yield "recommendations", shown, _plain(ExportedRecommendation)
+        yield "versions", self._of(UserVersionRow).order_by(UserVersionRow.valid_from), _version
+        yield "tastes", self._of(UserTasteRow), _taste
+        yield "months", self._of(TasteMonthRow).order_by(TasteMonthRow.month), _plain(ExportedMonth)
 
     def _of(self, table: Any) -> Select[Any]:
         return select(table.__table__).where(table.user_id == self.user_id)
@@ -120,6 +133,14 @@ def _plain(kind: type[Record]) -> _Read:
 
 def _vector(row: Row[Any]) -> Record:
     return _record(ExportedVector, row, vector=_floats(row.vector))
+
+
+def _taste(row: Row[Any]) -> Record:
+    return _record(ExportedTaste, row, vector=_floats(row.vector))
+
+
+def _version(row: Row[Any]) -> Record:
+    return _record(ExportedVersion, row, traits=Traits(**{name: row._mapping[name] for name in TRAITS}))
 
 
 def _answer(row: Row[Any]) -> Record:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import AwareDatetime, Field, JsonValue
 
 from persona.store.records import EventType, Preference, Purpose, Reason, Record, Sha256, Source, Traits
@@ -114,6 +116,48 @@ class ExportedAnswer(Record):
     created_at: AwareDatetime
 
 
+class ExportedVersion(Record):
+    """The profile as it was for a time."""
+
+    valid_from: AwareDatetime
+    valid_to: AwareDatetime
+    traits: Traits
+    stated: dict[str, float] = Field(description='preferences: weight by "facet=value"')
+
+
+class ExportedRecommendation(Record):
+    """An answer that the user was given."""
+
+    id: str = Field(description="`rec_id` of the answer")
+    at: AwareDatetime
+    arm: str
+    cold_start: str
+    taste_model: str
+    generator_model: str
+    shown: tuple[dict[str, JsonValue], ...] = Field(description="rank, item or generated garment, category and score")
+
+
+class ExportedTaste(Record):
+    """What analysts are told of the user's taste in garments."""
+
+    events: int
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+    top_category: str | None
+    top_colour: str | None
+    top_pattern: str | None
+    top_style: str | None
+    vector: tuple[float, ...] = Field(description="weight of each value of each facet")
+
+
+class ExportedMonth(Record):
+    """What of that came from one month."""
+
+    month: date
+    events: int
+    weights: dict[str, float] = Field(description='by "facet=value"')
+
+
 class UserExport(Record):
     """Everything that is stored about a user."""
 
@@ -133,3 +177,7 @@ class UserExport(Record):
     catalogues: tuple[ExportedCatalogue, ...] = Field(description="one at most")
     jobs: tuple[ExportedJob, ...]
     answers: tuple[ExportedAnswer, ...]
+    recommendations: tuple[ExportedRecommendation, ...] = Field(description="what was shown, oldest first")
+    versions: tuple[ExportedVersion, ...] = Field(description="earlier profiles, oldest first")
+    tastes: tuple[ExportedTaste, ...] = Field(description="one at most")
+    months: tuple[ExportedMonth, ...] = Field(description="oldest first")

@@ -15,7 +15,15 @@ from persona.store.audit import add_audit
 from persona.store.counting import uncount
 from persona.store.items import in_use
 from persona.store.purging import AT_ONCE, Purging
-from persona.store.schema import AuditRow, ConditionRow, EventRow, GenerationRow, UserRow
+from persona.store.schema import (
+    AuditRow,
+    ConditionRow,
+    EventRow,
+    GenerationRow,
+    RecommendationRow,
+    UserRow,
+    UserVersionRow,
+)
 
 
 class Retention(Purging):
@@ -32,6 +40,29 @@ class Retention(Purging):
     def count_old_events(self, before: datetime) -> int:
         """Return how many events `purge_events` would erase."""
         return self._purge(EventRow.id, _before(before), dry_run=True)
+
+    def purge_recommendations(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Erase what was shown before a time; returns how many answers. dry_run: only count them."""
+        old = select(RecommendationRow.id).where(RecommendationRow.at < before)
+        return self._purge(RecommendationRow.id, old, dry_run=dry_run)
+
+    def purge_versions(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Erase how profiles were, where that ended before a time; returns how many versions. dry_run: only count."""
+        old = select(UserVersionRow.user_id).where(UserVersionRow.valid_to < before)
+        if dry_run:
+            return self._purge(UserVersionRow.user_id, old, dry_run=True)
+        gone, after = 0, ""
+        while True:
+            with self._reading() as session:
+                some = old.where(UserVersionRow.user_id > after).distinct().order_by(UserVersionRow.user_id)
+                users = list(session.scalars(some.limit(AT_ONCE)))
+            if not users:
+                return gone
+            with self._writing(alone=True) as session:
+                ended = UserVersionRow.user_id.in_(users), UserVersionRow.valid_to < before
+                rows = delete(UserVersionRow.__table__).where(*ended).returning(UserVersionRow.user_id)
+                gone += len(session.execute(rows).all())
+            after = users[-1]
 
     def purge_generations(self, before: datetime) -> Iterator[tuple[int, list[str]]]:
         """Erase generations made before a time that nobody did anything with, some at a time.

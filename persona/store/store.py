@@ -19,6 +19,7 @@ from persona.store.keys import Keys
 from persona.store.loading import Loading
 from persona.store.pages import Pages
 from persona.store.popularity import Popularities
+from persona.store.recommendations import Recommendations
 from persona.store.retention import Retention
 from persona.store.stamps import Stamps
 from persona.store.styles import Styles
@@ -27,7 +28,7 @@ from persona.store.users import Users
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading, Popularities, Aggregates,
+    Batches, Loading, Popularities, Aggregates, Recommendations,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 

@@ -81,7 +81,7 @@ def _profile(persona: Persona) -> Profile:
             facet, _ = STATEMENTS[_code(value)]
             weight = sign * round(1 - 0.2 * place, 1)
             preferences.append(Preference(facet=facet, value=value, weight=weight))  # type: ignore[arg-type]
-    consents = {"personalisation": True, "training": False}
+    consents = {"personalisation": True, "training": False, "analytics": True}
     return Profile(
         id=persona.id, traits=Traits(**dict(persona.traits)), preferences=tuple(preferences), consents=consents,  # type: ignore[arg-type]
         source="demo",

@@ -12,8 +12,9 @@ from sqlalchemy import select, text
 
 from persona.recommend.tally import FILE as TALLY
 from persona.settings import Settings
-from persona.store import Event, Generation, Item, Profile, Rights, Store
+from persona.store import Event, Generation, Item, Profile, Rights, Store, Traits
 from persona.store.exported import UserExport
+from persona.store.recommendations import ShownAnswer
 from persona.store.schema import AuditRow
 from tests.cli.conftest import run
 
@@ -96,6 +97,21 @@ def test_old_events_and_pictures(store: Store, monkeypatch: pytest.MonkeyPatch) 
     assert pictures() == {"10"}
     assert sweep() == {}
     assert [action for action, _ in audited(store)] == ["privacy.sweep"] * 2
+
+
+def test_what_was_shown_and_earlier_profiles_go_with_old_events(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {"arm": "a", "cold_start": "none", "taste_model": "taste@1", "generator_model": "garment-64@1"}
+    for days in (3, 40, 400):
+        answer = ShownAnswer(id=f"r-{days}", user_id="young", at=NOW - timedelta(days=days), shown=(), **models)
+        store.add_recommendations([answer])
+    store.put_user(Profile(id="young", traits=Traits(age_band="25-34")))  # an earlier profile, which ends now
+    monkeypatch.setenv("PERSONA_KEEP_EVENTS_DAYS", "30")
+    assert sweep("--dry-run") == {"events": 2, "recommendations": 2, "dry_run": True}
+    assert sweep() == {"events": 2, "recommendations": 2}
+    with store._writing() as session:
+        long_ago = (NOW - timedelta(days=60)).replace(tzinfo=None).isoformat(" ")
+        session.execute(text("UPDATE user_versions SET valid_to = :at"), {"at": long_ago})
+    assert run("privacy", "sweep").stdout == "erased: 1 versions\n"
 
 
 def test_idle_users_go_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

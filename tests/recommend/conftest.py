@@ -78,4 +78,4 @@ def recommender(settings: Settings) -> Iterator[Recommender]:
     """A service over those garments."""
     opened = Recommender.open(settings)
     yield opened
-    opened.store.close()
+    opened.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from persona.errors import NotFound
 from persona.store import Event, Generation, Preference, Profile, Store, Traits, purging
 from persona.store.exported import UserExport
 from persona.store.idempotency import Kept, Lease
-from persona.store.schema import AuditRow, Base
+from persona.store.recommendations import ShownAnswer
+from persona.store.schema import AuditRow, Base, TasteMonthRow, UserTasteRow
 
 MORNING = datetime(2025, 5, 4, 10, tzinfo=UTC)
 MakeEvent = Callable[..., Event]
@@ -26,6 +27,14 @@ def generation(name: str, user: str | None = "u1", picture: str = "a", day: int 
     return Generation.model_validate(
         {"id": name, "picture": picture * 64, "user_id": user, "created_at": at, "reasons": [reason], **made}
     )
+
+
+THINGS = ({"rank": 1, "item_id": "i1", "category": "dress", "score": 0.5},)
+
+
+def shown(name: str, user: str = "u1", day: int = 4) -> ShownAnswer:
+    models = {"arm": "default", "cold_start": "none", "taste_model": "taste@1", "generator_model": "garment-64@1"}
+    return ShownAnswer(id=name, user_id=user, at=datetime(2025, 5, day, tzinfo=UTC), shown=THINGS, **models)
 
 
 def exported(store: Store, user_id: str) -> UserExport:
@@ -52,6 +61,23 @@ def test_old_events_go_with_what_was_made_of_them(filled: Store, an_event: MakeE
     assert filled.get_condition("u1", "taste@1") is None
     assert filled.get_condition("u2", "taste@1") is not None
     assert list(filled.purge_events(before)) == []
+
+
+def test_old_answers_and_old_profiles_go(filled: Store) -> None:
+    filled.add_recommendations([shown(f"r-{n}", day=n) for n in range(1, 9)])
+    before = datetime(2025, 5, 6, tzinfo=UTC)
+    assert filled.purge_recommendations(before, dry_run=True) == 5
+    assert filled.purge_recommendations(before) == 5
+    assert [answer.id for answer in exported(filled, "u1").recommendations] == ["r-6", "r-7", "r-8"]
+    bands = ("18-24", "25-34", "35-44")
+    for band in bands:
+        filled.bulk_users(Profile(id=f"v{n}", traits=Traits(age_band=band)) for n in range(4))  # of two versions each
+    middle = exported(filled, "v0").versions[0].valid_to + timedelta(microseconds=1)
+    assert [len(exported(filled, f"v{n}").versions) for n in range(4)] == [2] * 4
+    assert (filled.purge_versions(middle, dry_run=True), filled.purge_versions(middle)) == (4, 4)
+    left = [version for n in range(4) for version in exported(filled, f"v{n}").versions]
+    assert [version.traits.age_band for version in left] == ["25-34"] * 4
+    assert filled.purge_versions(middle) == 0
 
 
 def test_generations_that_nobody_did_anything_with_go(filled: Store, an_event: MakeEvent) -> None:
@@ -126,6 +152,15 @@ def test_an_export_holds_everything(filled: Store, an_event: MakeEvent) -> None:
     filled.keep_answer(lease, Kept(200, {}, b'{"items": []}'))
     filled.claim_request("2" * 64, "b" * 64, "u2", 30)
 
+    filled.add_recommendations([shown("r-1"), shown("r-2", day=3), shown("r-3", "u2")])
+    with filled._writing() as session:
+        facets = {"top_category": None, "top_colour": "green", "top_pattern": None, "top_style": "casual"}
+        vector = np.arange(37, dtype="<f4").tobytes()
+        taste = {"events": 600, "first_at": MORNING, "last_at": MORNING, "vector": vector, **facets}
+        session.add(UserTasteRow(user_id="u1", **taste))
+        weights = {"colour=green": 2.5}
+        session.add(TasteMonthRow(user_id="u1", month=date(2025, 5, 1), events=600, weights=weights))
+
     told = exported(filled, "u1")
     assert (told.id, told.source, told.traits, told.preferences) == ("u1", "app", profile.traits, profile.preferences)
     assert {consent.purpose: consent.granted for consent in told.consents} == profile.consents
@@ -135,6 +170,11 @@ def test_an_export_holds_everything(filled: Store, an_event: MakeEvent) -> None:
     assert told.generations[0].reasons == generation("g1").reasons
     assert [job.id for job in told.jobs] == ["j1"]
     assert [(answer.status, answer.body) for answer in told.answers] == [(200, {"items": []})]
+    assert [(answer.id, answer.shown) for answer in told.recommendations] == [("r-2", THINGS), ("r-1", THINGS)]
+    (before,) = told.versions  # an empty profile, since replaced
+    assert (before.traits, before.stated) == (Traits(), {})
+    assert [(taste.top_colour, taste.vector[36]) for taste in told.tastes] == [("green", 36.0)]
+    assert [(month.month, month.weights) for month in told.months] == [(date(2025, 5, 1), {"colour=green": 2.5})]
     assert UserExport.model_validate_json(told.model_dump_json()) == told
     assert exported(filled, "u2").events == ()
     with pytest.raises(NotFound, match="nothing to export"):
@@ -146,7 +186,8 @@ def test_no_table_about_users_is_forgotten_by_the_export() -> None:
     about = {table.name for table in Base.metadata.sorted_tables if {"user_id", "owner"} & set(table.c.keys())}
     assert about == {
         "preferences", "consents", "items", "generations", "events", "condition_vectors", "idempotency", "jobs",
-        "user_catalogues",
+        "user_catalogues", "recommendations", "user_versions", "user_tastes", "taste_months",
+        "stale_tastes",  # not exported: it holds only who is in it, until the tastes are made anew
     }  # fmt: skip
 
 
