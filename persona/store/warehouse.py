@@ -100,7 +100,12 @@ class Warehouse:
 
     @contextmanager
     def ask(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, seconds: float = 30.0, most: int = 100_000
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 30.0,
+        most: int | None = 100_000,
     ) -> Iterator[Result]:
         """Run one statement that somebody wrote, like `query`. Raises BadInput too where there is no login for it."""
         with telling(self._analysts), explaining(seconds), self._analysts.connect() as connection:
@@ -118,7 +123,7 @@ class Warehouse:
         most: int | None,
     ) -> Iterator[Result]:
         statement = looked_at(sql)
-        compiled = cast(SQLCompiler, statement.compile(dialect=connection.dialect))
+        compiled = statement.compile(dialect=connection.dialect)
         values = bound(compiled, parameters or {}, self.dialect)
         with self._limited(connection, compiled, seconds):
             reading = connection.execution_options(stream_results=True)
