@@ -16,7 +16,7 @@ from persona.analyze.questions import questions
 from persona.errors import BadInput
 from persona.store.warehouse import Result, Warehouse
 
-_SAME_EVERYWHERE = ("time", "date", "flag", "vector", "json")  # what the databases write in different ways
+_SAME_EVERYWHERE = ("time", "date", "vector", "json")  # what the databases write in different ways
 
 
 def run(
@@ -63,8 +63,8 @@ def stream(
 def as_frame(rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a frame that is the same on both databases.
 
-    Times, dates and flags of the data dictionary, and what ends like them (`..._at`, `..._month`, `..._day`), have its
-    types wherever they come up; decimal numbers are floats; all others are as pandas reads them.
+    Times, dates, vectors and JSON of the data dictionary have its types wherever they come up, and so have columns whose
+    names end in `_at`, `_month` and `_day`; decimal numbers are floats; all others are as pandas reads them.
     """
     known = _known()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
