@@ -107,15 +107,12 @@ def ab_test(
     did = column(metric)
     _check(look, planned, alpha, effect)
     sql, parameters = people("arm", since, until, warehouse.dialect)
-    sizes, moved = _sizes(warehouse, sql, parameters)
+    found, moved = _arms(warehouse, sql, parameters, did)
+    sizes = {name: arm.users for name, arm in found.items()}
     pair = _pair(sizes, arms)
-    if look == "final" and planned is not None and sum(sizes[name] for name in pair) < planned:
-        raise BadInput(
-            "planned",
-            f"{sum(sizes[name] for name in pair):,} of {planned:,} users so far: a final look is taken once, when all "
-            'are there; until then look="sequential" holds at any time',
-        )
-    first, second = _arms(warehouse, sql, parameters, did, pair, planned if look == "final" else None)
+    if planned is not None:
+        found = _first(warehouse, sql, parameters, did, pair, planned, sum(sizes[name] for name in pair))
+    first, second = (found[name] for name in pair)
     difference = second.rate - first.rate
     low, high, p_value = _compared(first, second, look, alpha, effect)
     shares_p = _shares_p(sizes, pair, shares)
@@ -141,20 +138,43 @@ def _check(look: str, planned: int | None, alpha: float, effect: float) -> None:
         raise BadInput("effect", f"{effect:g} is no difference of rates; choose one above 0 and up to 1, such as 0.01")
 
 
-_ONE_ARM = "SELECT user_id, min(grp) AS arm, max(grp) AS other, min(first_at) AS first_at, sum(shown) AS shown{sums}"
+def _arms(warehouse: Warehouse, sql: str, parameters: Parameters, did: str) -> tuple[dict[str, Arm], int]:
+    """The arms by name, and how many users were in several: a row each comes out, however many users there are."""
+    with warehouse.query(_sums(_users(sql, did)), parameters) as result:
+        rows = [row for page in result.pages for row in page]
+    found = {name: Arm(name, int(n), float(s), float(q)) for name, n, s, q in rows}
+    moved = found.pop(None, None)
+    return found, moved.users if moved else 0
 
 
-def _users(sql: str, did: str = "") -> str:
-    """A row for each user: arm, other (the same but of those who moved), first_at, shown, and done."""
-    return f"{_ONE_ARM.format(sums=f', sum({did}) AS done' if did else '')} FROM ({sql}) AS p GROUP BY user_id"
+def _first(
+    warehouse: Warehouse, sql: str, parameters: Parameters, did: str, pair: tuple[str, str], planned: int, users: int
+) -> dict[str, Arm]:
+    """Both arms of the users who were shown something first, as many as were planned."""
+    if users < planned:
+        raise BadInput(
+            "planned",
+            f"{users:,} of {planned:,} users so far: a final look is taken once, when all are there; until then "
+            'look="sequential" holds at any time',
+        )
+    among = f"SELECT * FROM ({_users(sql, did)}) AS w WHERE arm IN (:first, :second) ORDER BY first_at, user_id"
+    some, both = f"{among} LIMIT {planned}", {**parameters, "first": pair[0], "second": pair[1]}
+    with warehouse.query(_sums(some), both) as result:
+        found = {name: Arm(name, int(n), float(s), float(q)) for page in result.pages for name, n, s, q in page}
+    if len(found) < 2 or min(arm.users for arm in found.values()) < SEGMENT:
+        raise BadInput("planned", f"of the first {planned} users one arm has fewer than {SEGMENT}; plan more")
+    return found
 
 
-def _sizes(warehouse: Warehouse, sql: str, parameters: Parameters) -> tuple[dict[str, int], int]:
-    """Users by arm, and how many were in several."""
-    counted = f"SELECT CASE WHEN arm = other THEN arm END, count(*) FROM ({_users(sql)}) AS u GROUP BY 1"
-    with warehouse.query(counted, parameters) as result:
-        sizes = {arm: int(count) for page in result.pages for arm, count in page}
-    return {arm: count for arm, count in sizes.items() if arm is not None}, sizes.get(None, 0)
+def _users(sql: str, did: str) -> str:
+    """A row for each user: arm (NULL of those who were in several), first_at, and rate."""
+    one = "CASE WHEN min(grp) = max(grp) THEN min(grp) END AS arm"
+    rate = f"CAST(sum({did}) AS double precision) / sum(shown) AS rate"
+    return f"SELECT user_id, {one}, min(first_at) AS first_at, {rate} FROM ({sql}) AS p GROUP BY user_id"
+
+
+def _sums(users: str) -> str:
+    return f"SELECT arm, count(*), sum(rate), sum(rate * rate) FROM ({users}) AS u GROUP BY arm"
 
 
 def _pair(sizes: Mapping[str, int], arms: Sequence[str] | None) -> tuple[str, str]:
@@ -166,22 +186,6 @@ def _pair(sizes: Mapping[str, int], arms: Sequence[str] | None) -> tuple[str, st
         if sizes.get(name, 0) < SEGMENT:
             raise BadInput("arms", f"{name!r} was shown to fewer than {SEGMENT} users; there are: {told}")
     return pair[0], pair[1]
-
-
-def _arms(
-    warehouse: Warehouse, sql: str, parameters: Parameters, did: str, pair: tuple[str, str], planned: int | None
-) -> tuple[Arm, Arm]:
-    """Both arms' sums, which the database makes: a row each comes out, however many users there are."""
-    users = f"SELECT * FROM ({_users(sql, did)}) AS u WHERE arm = other AND arm IN (:first, :second)"
-    if planned is not None:
-        users += f" ORDER BY first_at, user_id LIMIT {planned}"
-    rate = "CAST(done AS double precision) / shown"
-    sums = f"SELECT arm, count(*), sum({rate}), sum(({rate}) * ({rate})) FROM ({users}) AS w GROUP BY arm"
-    with warehouse.query(sums, {**parameters, "first": pair[0], "second": pair[1]}) as result:
-        found = {arm: Arm(arm, int(n), float(s), float(q)) for page in result.pages for arm, n, s, q in page}
-    if len(found) < 2 or min(arm.users for arm in found.values()) < SEGMENT:
-        raise BadInput("planned", f"of the first {planned} users one arm has fewer than {SEGMENT}; plan more")
-    return found[pair[0]], found[pair[1]]
 
 
 def _compared(first: Arm, second: Arm, look: Look, alpha: float, effect: float) -> tuple[float, float, float]:

@@ -22,32 +22,33 @@ UNKNOWN = "unknown"
 Parameters = dict[str, Any]
 
 
-def things(by: str, since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
-    """A query with a row for each thing that was shown, and its parameters.
+def people(by: str, since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
+    """A query with a row for each user and group, and its parameters.
 
-    Columns: rec_id, user_id, at, grp (the value of `by`, as text), and for each of STEPS 1 or 0: whether the user did
-    such a thing with it, after it was shown, in an event that names this answer. since, until: of the showing.
+    Columns: user_id, grp (the value of `by`, as text), first_at (when they were shown something first), shown (how many
+    things), and for each of STEPS with how many of these the user did such a thing, after it was shown, in an event
+    that names the answer. since, until: of the showing.
     """
     where, parameters = _within(since, until, dialect)
-    done = ", ".join(
-        f"max(CASE WHEN e.type IN ({', '.join(map(repr, types))}) THEN 1 ELSE 0 END) AS {_column(step)}"
-        for step, types in STEPS.items()
-    )
+    done = ", ".join(f"sum(CASE WHEN a.{_column(step)} >= r.at THEN 1 ELSE 0 END) AS {_column(step)}" for step in STEPS)
     user = "JOIN dim_user u ON u.user_id = r.user_id" if by in OF_THE_USER else ""
     sql = f"""
-        SELECT r.rec_id, r.user_id, r.at, {_group(by)} AS grp, {done}
-        FROM fct_recommendation r {user} LEFT JOIN fct_event e ON e.rec_id = r.rec_id AND e.user_id = r.user_id
-            AND e.at >= r.at AND (e.item_id = r.item_id OR e.generation_id = r.generation_id)
-        {where} GROUP BY r.rec_id, r.user_id, r.at, r.origin, r.rank, {_group(by)}"""
+        SELECT r.user_id, {_group(by)} AS grp, min(r.at) AS first_at, count(*) AS shown, {done}
+        FROM fct_recommendation r {user} LEFT JOIN ({_acts()}) AS a ON a.rec_id = r.rec_id AND a.user_id = r.user_id
+            AND a.origin = r.origin AND a.thing = coalesce(r.item_id, r.generation_id)
+        {where} GROUP BY r.user_id, {_group(by)}"""
     return sql, parameters
 
 
-def people(by: str, since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
-    """As `things`, with a row for each user and group: `shown`, and how many of these each step was done with."""
-    sql, parameters = things(by, since, until, dialect)
-    sums = ", ".join(f"sum({_column(step)}) AS {_column(step)}" for step in STEPS)
-    named = f"user_id, grp, min(at) AS first_at, count(*) AS shown, {sums}"
-    return f"SELECT {named} FROM ({sql}) AS t GROUP BY user_id, grp", parameters
+def _acts() -> str:
+    """A row for each thing of an answer that something was done with: when each step was done last. Made before it is
+    joined, it is joined one to one, and nothing has to be grouped thing by thing."""
+    last = ", ".join(
+        f"max(CASE WHEN type IN ({', '.join(map(repr, types))}) THEN at END) AS {_column(step)}"
+        for step, types in STEPS.items()
+    )
+    key = "rec_id, user_id, origin, coalesce(item_id, generation_id)"
+    return f"SELECT {key} AS thing, {last} FROM fct_event WHERE rec_id IS NOT NULL GROUP BY {key}"
 
 
 def column(step: str) -> str:
