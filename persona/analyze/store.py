@@ -8,8 +8,10 @@ from typing import Any, Self
 import pandas as pd
 
 from persona.analyze.asking import answer, stream
+from persona.analyze.abtest import ABTest, ab_test
 from persona.analyze.dictionary import Column, view_named
 from persona.analyze.frames import joined, typed
+from persona.analyze.funnel import funnel
 from persona.errors import BadInput
 from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
@@ -90,6 +92,14 @@ class AnalystStore:
     ) -> Iterator[pd.DataFrame]:
         """The same some thousand rows at a time, for files; the first frame may be empty."""
         return stream(self.warehouse, sql, parameters or {}, seconds, most)
+
+    def funnel(self, by: str = "origin", **options: Any) -> pd.DataFrame:
+        """What was shown, seen, liked and bought; options: as of `persona.analyze.funnel.funnel`."""
+        return funnel(self.warehouse, by, **options)
+
+    def ab_test(self, metric: str = "like", **options: Any) -> ABTest:
+        """Two arms compared; options: as of `persona.analyze.abtest.ab_test`."""
+        return ab_test(self.warehouse, metric, **options)
 
     def _typed(
         self, sql: str, parameters: Mapping[str, Any] | None, types: Mapping[str, Column]
