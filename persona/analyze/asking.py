@@ -63,8 +63,8 @@ def stream(
 def as_frame(rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a frame that is the same on both databases.
 
-    Times, dates, vectors and JSON of the data dictionary have its types wherever they come up, and so have columns whose
-    names end in `_at`, `_month` and `_day`; decimal numbers are floats; all others are as pandas reads them.
+    Times, dates, vectors and JSON of the data dictionary have its types wherever they come up, and so have columns
+    whose names end in `_at`, `_month` and `_day`; decimal numbers are floats; all others are as pandas reads them.
     """
     known = _known()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
