@@ -109,10 +109,14 @@ class Warehouse:
     ) -> Iterator[Result]:
         """Run one statement that somebody wrote, like `query`. Raises BadInput too where there is no login for it."""
         with telling(self._analysts), explaining(seconds), self._analysts.connect() as connection:
-            if self.dialect == "postgresql":
-                connection.detach()  # what it leaves in its session, such as locks, goes with it
+            if self.dialect == "sqlite":
+                yield from self._run(connection, sql, parameters, seconds, most)
+                return
+            try:
                 self._look_who_asks(connection)
-            yield from self._run(connection, sql, parameters, seconds, most)
+                yield from self._run(connection, sql, parameters, seconds, most)
+            finally:
+                connection.invalidate()  # what it leaves in its session, such as locks, goes with it
 
     def _run(
         self,
