@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -131,9 +131,9 @@ class Warehouse:
         values = bound(compiled, parameters or {}, self.dialect)
         with self._limited(connection, compiled, seconds):
             reading = connection.execution_options(stream_results=True)
-            found: CursorResult[Any] = reading.execute(statement, values)
-            pages = found.partitions(AT_ONCE) if most is None and seconds is None else _pages(found, seconds, most)
-            yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in pages))
+            with closing(reading.execute(statement, values)) as found:
+                pages = found.partitions(AT_ONCE) if most is None and seconds is None else _pages(found, seconds, most)
+                yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in pages))
 
     @contextmanager
     def _limited(self, connection: Connection, statement: SQLCompiler, seconds: float | None) -> Iterator[None]:

@@ -94,7 +94,7 @@ def test_functions_that_only_fill_the_memory_are_not_there_on_sqlite(company_fil
 @pytest.mark.parametrize("sql", [f"SELECT count(*) AS n {MANY}", FOR_EVER + "count(*) AS n FROM r"])
 def test_what_runs_for_ever_is_ended(asked: AnalystStore, sql: str) -> None:
     began = time.monotonic()
-    with pytest.raises(BadInput, match="did not end within 0.3 s; ask for less"):
+    with pytest.raises(BadInput, match=r"did not end within 0\.3 s; ask for less"):
         asked.sql(sql, seconds=0.3)
     assert time.monotonic() - began < 3
 
@@ -103,11 +103,13 @@ def test_who_turns_the_clock_off_is_ended_too(asked: AnalystStore) -> None:
     if asked.warehouse.dialect != "postgresql":
         pytest.skip("its clock is not the statement's to turn off")
     off = f"SELECT a.event_id, set_config('statement_timeout', '0', true) AS set {MANY}"
-    with pytest.raises(BadInput, match="did not end within 0.3 s|more than"):
+    with pytest.raises(BadInput, match=r"did not end within 0\.3 s|more than"):
         asked.sql(off, seconds=0.3, most=10_000_000)
-    with pytest.raises(BadInput, match="within 0.3 s"):
-        asked.sql("SELECT set_config('statement_timeout', '0', true) AS a, pg_sleep(i) AS b FROM generate_series(0, 99) i",
-                  seconds=0.3)  # fmt: skip
+    with pytest.raises(BadInput, match=r"within 0\.3 s"):
+        asked.sql(
+            "SELECT set_config('statement_timeout', '0', true) AS a, pg_sleep(i) AS b FROM generate_series(0, 9) i",
+            seconds=0.3,
+        )
 
 
 def test_a_hundred_million_rows_do_not_come(asked: AnalystStore) -> None:
@@ -125,8 +127,8 @@ def test_a_hundred_million_rows_do_not_come(asked: AnalystStore) -> None:
 
 def test_times_and_numbers_come_alike_from_both(asked: AnalystStore) -> None:
     frame = asked.sql(
-        """SELECT min(at) AS first_at, max(day) AS last_day, count(*) AS n, avg(event_id) AS mean, sum(event_id) AS total,
-        min(type) AS type, 1 < 2 AS less FROM fct_event WHERE type = 'like'"""
+        """SELECT min(at) AS first_at, max(day) AS last_day, count(*) AS n, avg(event_id) AS mean,
+        sum(event_id) AS total, min(type) AS type, 1 < 2 AS less FROM fct_event WHERE type = 'like'"""
     )
     kinds = {"first_at": "datetime64[us, UTC]", "last_day": "datetime64[us]", "n": "int64", "mean": "float64"}
     assert {name: str(frame[name].dtype) for name in kinds} == kinds
@@ -162,7 +164,7 @@ def test_times_as_parameters_need_a_zone_and_may_have_any(asked: AnalystStore) -
 
 @pytest.mark.parametrize(
     ("parameters", "why"),
-    [({"a": [1]}, "a: a list cannot be a parameter"), ({"a": 2**70}, "cannot be used|out of range"), ({"b": 1}, "a: is a"),
+    [({"a": [1]}, "a: a list cannot be a parameter"), ({"b": 1}, "a: is a"),
      ({"a": 1, "b": 2}, "b: is no parameter of the statement; it has a")],
 )  # fmt: skip
 def test_parameters_that_cannot_be(asked: AnalystStore, parameters: dict[str, object], why: str) -> None:
