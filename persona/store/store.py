@@ -6,6 +6,7 @@ from typing import Self
 
 from persona.store import migrate
 from persona.store.aggregates import Aggregates
+from persona.store.analysts import Analysts
 from persona.store.audit import Audit
 from persona.store.batches import Batches
 from persona.store.engine import make_engine
@@ -28,7 +29,7 @@ from persona.store.users import Users
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading, Popularities, Aggregates, Recommendations,
+    Batches, Loading, Popularities, Aggregates, Recommendations, Analysts,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
