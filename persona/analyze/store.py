@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -15,6 +16,9 @@ from persona.analyze.times import as_parameter, aware
 from persona.errors import BadInput
 from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from persona.analyze.parquet import Written
 
 
 def open_store(url: str | None = None) -> AnalystStore:
@@ -78,6 +82,42 @@ class AnalystStore:
         """A view's rows as one frame; see `stream`."""
         types = view_named(view).columns
         return joined(self.stream(view, columns, where, parameters, as_of=as_of), list(columns or types), types)
+
+    def changes(self, by: str | pd.DataFrame | None = None, months: int | None = None, seed: int = 0) -> pd.DataFrame:
+        """What makes up the drift of tastes, value by value, see `persona.analyze.drift.changes`."""
+        from persona.analyze.drift import changes
+
+        return changes(self, by, months, seed)
+
+    def cohort(self, by: str = "month", months: int | None = None, until: datetime | None = None) -> pd.DataFrame:
+        """The share of users who come back, by months since their first, see `persona.analyze.cohort.cohort`."""
+        from persona.analyze.cohort import cohort
+
+        return cohort(self, by, months, until)
+
+    def drift(self, by: str | pd.DataFrame | None = None, months: int | None = None, seed: int = 0) -> pd.DataFrame:
+        """The cosine between monthly tastes, with intervals and a control, see `persona.analyze.drift.drift`."""
+        from persona.analyze.drift import drift
+
+        return drift(self, by, months, seed)
+
+    def to_parquet(
+        self,
+        view: str,
+        out: str | Path,
+        partition_by: str | Sequence[str] = (),
+        *,
+        columns: Sequence[str] | None = None,
+        where: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+    ) -> Written:
+        """Write a view's rows as Parquet as they are read; see `stream`, and `persona.analyze.parquet`."""
+        from persona.analyze.parquet import write_parquet
+
+        named, parts = view_named(view), [partition_by] if isinstance(partition_by, str) else list(partition_by)
+        frames = self.stream(view, columns, where, parameters, as_of=as_of)
+        return write_parquet(frames, named, list(columns or named.columns), Path(out), parts)
 
     def training_frame(self, entities: pd.DataFrame) -> pd.DataFrame:
         """What was known of users at given moments, see `persona.analyze.training.training_frame`."""
