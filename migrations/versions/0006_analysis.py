@@ -154,7 +154,9 @@ def views(dialect: str) -> dict[str, str]:
     )  # fmt: skip
     return {
         "dim_user": f"""
-            SELECT u.id AS user_id, u.{traits.format("u")}, u.source, u.created_at, u.valid_from,
+            SELECT u.id AS user_id, u.{traits.format("u")}, u.source,
+                EXISTS (SELECT 1 FROM consents c WHERE c.user_id = u.id AND c.purpose = 'training' AND c.granted)
+                    AS training, u.created_at, u.valid_from,
                 coalesce(t.events, 0) AS events, t.first_at AS first_event_at, t.last_at AS last_event_at,
                 CASE WHEN t.events >= 50 THEN 'high' WHEN t.events >= 10 THEN 'medium' WHEN t.events >= 1 THEN 'low'
                     ELSE 'none' END AS activity,

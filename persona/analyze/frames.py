@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from persona.analyze.dictionary import Column
+from persona.store.warehouse import Warehouse
+from persona.taste.table import STATEMENTS
 
 _DTYPES = {"id": "str", "text": "str", "word": "category", "number": "float64", "flag": "bool"}
 
@@ -37,6 +40,14 @@ def joined(parts: Iterable[pd.DataFrame], columns: Sequence[str], types: Mapping
     return pd.concat(found, ignore_index=True)
 
 
+def everything(
+    warehouse: Warehouse, sql: str, parameters: Mapping[str, Any] | None, types: Mapping[str, Column]
+) -> pd.DataFrame:
+    """All rows of a query as one frame. types: of the columns that are named as in the dictionary."""
+    with warehouse.query(sql, parameters) as result:
+        return joined((typed(page, result.columns, types) for page in result.pages), result.columns, types)
+
+
 def _series(values: list[Any], column: Column | None) -> pd.Series:
     if column is None:
         return pd.Series(values)
@@ -52,5 +63,15 @@ def _series(values: list[Any], column: Column | None) -> pd.Series:
         case "json":
             return pd.Series([json.loads(v) if isinstance(v, str) else v for v in values], dtype=object)
         case "vector":
-            return pd.Series([np.frombuffer(v, "<f4") for v in values], dtype=object)
+            return pd.Series([_vector(v) for v in values], dtype=object)
     return pd.Series(values, dtype=_DTYPES[column.type])
+
+
+def _vector(value: bytes | str | dict[str, float] | None) -> NDArray[np.float32] | None:
+    """Bytes, or, of a taste that SQL made, weights by place among STATEMENTS."""
+    if value is None or isinstance(value, bytes):
+        return None if value is None else np.frombuffer(value, "<f4")
+    vector = np.zeros(len(STATEMENTS), np.float32)
+    for place, weight in (json.loads(value) if isinstance(value, str) else value).items():
+        vector[int(place)] = weight
+    return vector

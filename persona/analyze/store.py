@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from persona.analyze.asking import answer, stream
 from persona.analyze.abtest import ABTest, ab_test
+from persona.analyze.asking import answer, stream
+from persona.analyze.asof import as_of_source
 from persona.analyze.dictionary import Column, view_named
 from persona.analyze.frames import joined, typed
 from persona.analyze.funnel import funnel
+from persona.analyze.times import as_parameter, aware
 from persona.errors import BadInput
 from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from persona.analyze.parquet import Written
 
 
 def open_store(url: str | None = None, analyst_url: str | None = None) -> AnalystStore:
@@ -51,14 +58,24 @@ class AnalystStore:
         columns: Sequence[str] | None = None,
         where: str = "",
         parameters: Mapping[str, Any] | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """Yield a view's rows some thousand at a time. where: SQL with `:name` parameters, never from outside."""
+        """Yield a view's rows some thousand at a time.
+
+        where: SQL with `:name` parameters, never from outside. as_of: the rows as they were at this moment, see
+        `persona.analyze.asof`. Raises BadInput for unknown names and for a time without a zone.
+        """
         types = view_named(view).columns
         wanted = list(columns or types)
         if unknown := [name for name in wanted if name not in types]:
             raise BadInput("columns", f"{view} has no {unknown[0]!r}; choose from {', '.join(types)}")
-        sql = f"SELECT {', '.join(wanted)} FROM {view}{' WHERE ' + where if where else ''}"
-        yield from self._typed(sql, parameters, types)
+        source, given = view, dict(parameters or {})
+        if as_of is not None:
+            source = f"{as_of_source(view, self.warehouse.dialect)} AS {view}"
+            given["as_of"] = as_parameter(aware("as_of", as_of), self.warehouse.dialect)
+        sql = f"SELECT {', '.join(wanted)} FROM {source}{' WHERE ' + where if where else ''}"
+        yield from self._typed(sql, given, types)
 
     def frame(
         self,
@@ -66,10 +83,54 @@ class AnalystStore:
         columns: Sequence[str] | None = None,
         where: str = "",
         parameters: Mapping[str, Any] | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> pd.DataFrame:
-        """A view's rows as one frame."""
+        """A view's rows as one frame; see `stream`."""
         types = view_named(view).columns
-        return joined(self.stream(view, columns, where, parameters), list(columns or types), types)
+        return joined(self.stream(view, columns, where, parameters, as_of=as_of), list(columns or types), types)
+
+    def changes(self, by: str | pd.DataFrame | None = None, months: int | None = None, seed: int = 0) -> pd.DataFrame:
+        """What makes up the drift of tastes, value by value, see `persona.analyze.drift.changes`."""
+        from persona.analyze.drift import changes
+
+        return changes(self, by, months, seed)
+
+    def cohort(self, by: str = "month", months: int | None = None, until: datetime | None = None) -> pd.DataFrame:
+        """The share of users who come back, by months since their first, see `persona.analyze.cohort.cohort`."""
+        from persona.analyze.cohort import cohort
+
+        return cohort(self, by, months, until)
+
+    def drift(self, by: str | pd.DataFrame | None = None, months: int | None = None, seed: int = 0) -> pd.DataFrame:
+        """The cosine between monthly tastes, with intervals and a control, see `persona.analyze.drift.drift`."""
+        from persona.analyze.drift import drift
+
+        return drift(self, by, months, seed)
+
+    def to_parquet(
+        self,
+        view: str,
+        out: str | Path,
+        partition_by: str | Sequence[str] = (),
+        *,
+        columns: Sequence[str] | None = None,
+        where: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+    ) -> Written:
+        """Write a view's rows as Parquet as they are read; see `stream`, and `persona.analyze.parquet`."""
+        from persona.analyze.parquet import write_parquet
+
+        named, parts = view_named(view), [partition_by] if isinstance(partition_by, str) else list(partition_by)
+        frames = self.stream(view, columns, where, parameters, as_of=as_of)
+        return write_parquet(frames, named, list(columns or named.columns), Path(out), parts)
+
+    def training_frame(self, entities: pd.DataFrame) -> pd.DataFrame:
+        """What was known of users at given moments, see `persona.analyze.training.training_frame`."""
+        from persona.analyze.training import training_frame
+
+        return training_frame(self, entities)
 
     def sql(
         self,
