@@ -52,5 +52,5 @@ def _series(values: list[Any], column: Column | None) -> pd.Series:
         case "json":
             return pd.Series([json.loads(v) if isinstance(v, str) else v for v in values], dtype=object)
         case "vector":
-            return pd.Series([np.frombuffer(v, "<f4") for v in values], dtype=object)
+            return pd.Series([None if v is None else np.frombuffer(v, "<f4") for v in values], dtype=object)
     return pd.Series(values, dtype=_DTYPES[column.type])

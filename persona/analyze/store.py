@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
 
@@ -12,6 +13,11 @@ from persona.analyze.frames import joined, typed
 from persona.errors import BadInput
 from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from persona.analyze.alike import Alike
+    from persona.analyze.profiles import SegmentProfile
+    from persona.analyze.segmentation import Segment, Segmentation
 
 
 def open_store(url: str | None = None) -> AnalystStore:
@@ -27,6 +33,8 @@ class AnalystStore:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
+        self._alike: Alike | None = None
+        self._making = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
@@ -63,6 +71,37 @@ class AnalystStore:
         """A view's rows as one frame."""
         types = view_named(view).columns
         return joined(self.stream(view, columns, where, parameters), list(columns or types), types)
+
+    def profile(self, segment: Segment, *, seed: int = 0) -> SegmentProfile:
+        """What is known of a segment's users together; see `persona.analyze.profiles.profile`."""
+        from persona.analyze.profiles import profile
+
+        return profile(self, segment, seed=seed)
+
+    def segment(
+        self,
+        k: int | Literal["auto"] = "auto",
+        rule: str | None = None,
+        seed: int = 0,
+        like: Segmentation | None = None,
+    ) -> Segmentation:
+        """Divide everybody by taste, or by a rule; see `persona.analyze.segments.segment`."""
+        from persona.analyze.segments import segment
+
+        return segment(self, k, rule, seed, like)
+
+    def similar_users(self, user_id: str, count: int = 10, *, anew: bool = False) -> pd.DataFrame:
+        """The users most like one by taste: rank, user_id, similarity; see `persona.analyze.alike.Alike.search`.
+
+        Everybody's tastes are read at the first call and kept in memory; anew: read them again.
+        """
+        from persona.analyze.alike import Alike
+
+        with self._making:
+            if self._alike is None or anew:
+                self._alike = Alike(self)
+            alike = self._alike
+        return alike.search(user_id, count)
 
     def _typed(
         self, sql: str, parameters: Mapping[str, Any] | None, types: Mapping[str, Column]
