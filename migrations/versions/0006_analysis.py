@@ -116,7 +116,7 @@ def _make_tables() -> None:
     )
     op.create_index("ix_recommendations_user_id_at", "recommendations", ["user_id", "at"])
     op.create_index("ix_recommendations_at", "recommendations", ["at"])
-    op.create_table("stale_tastes", whose(primary_key=True))
+    op.create_table("stale_tastes", whose(primary_key=True), need("since", sa.Date))
     op.create_table(
         "analysis_marks",
         sa.Column("name", WORD, primary_key=True),

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Table, column, insert, literal_column, select, table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ProgrammingError
@@ -73,6 +75,15 @@ def without_row_checks(session: Session) -> None:
         return  # where a look costs little
     with suppress(ProgrammingError), session.begin_nested():
         session.execute(text("SET LOCAL session_replication_role = replica"))
+
+
+def time_text(at: NDArray[np.int64], *, postgres: bool) -> list[str]:
+    """Microseconds since 1970 as both databases write times: for SQLite as SQLAlchemy does, in UTC unsaid."""
+    moments = np.datetime_as_string(at.view("datetime64[us]"), unit="us")
+    letters = moments.view(np.uint32).reshape(len(moments), moments.dtype.itemsize // 4).copy()
+    letters[:, 10] = ord(" ")
+    written: list[str] = letters.view(moments.dtype).reshape(-1).tolist()
+    return [f"{moment}+00" for moment in written] if postgres else written
 
 
 def _is_postgres(session: Session) -> bool:

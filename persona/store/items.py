@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from persona.errors import BadInput, NotFound
 from persona.store.bulk import existing, replace
+from persona.store.counting import mark_stale
 from persona.store.engine import Database, batches
 from persona.store.packing import pack, unpack
-from persona.store.records import Domain, Item
-from persona.store.schema import GenerationRow, ItemRow, ItemVectorRow
+from persona.store.records import FACETS, Domain, Item
+from persona.store.schema import EventRow, GenerationRow, ItemRow, ItemVectorRow
 
 PLAIN = ("id", "domain", "category", "title", "picture", "colour", "pattern", "style", "price", "owner",
          "cutout_failed", "look", "active")  # fmt: skip
@@ -35,6 +36,7 @@ class Items(Database):
             for part in batches(items):
                 rows = {item.id: item_row(item, datetime.now(UTC)) for item in part}
                 _drop_vectors_of_changed(session, rows)
+                _note_changed_garments(session, rows)
                 replace(session, ItemRow.__table__, list(rows.values()), keep=["created_at"])
                 count += len(part)
         return count
@@ -67,7 +69,7 @@ class Items(Database):
     def delete_look(self, look_id: str, owner: str) -> None:
         """Erase a look that this user saved, with what was done with it. Raises NotFound."""
         theirs = ItemRow.id == look_id, ItemRow.domain == "look", ItemRow.owner == owner
-        with self._writing() as session:
+        with self._writing(alone=True) as session:  # who counts what was done with items need not look for each
             if session.execute(delete(ItemRow).where(*theirs).returning(ItemRow.id)).first() is None:
                 raise NotFound(f"user {owner!r} saved no look {look_id!r}; see which are there")
 
@@ -116,6 +118,14 @@ def _drop_vectors_of_changed(session: Session, rows: dict[str, dict[str, Any]]) 
     before = session.execute(select(ItemRow.id, ItemRow.picture).where(ItemRow.id.in_(list(rows))))
     changed = [name for name, picture in before if rows[name]["picture"] != picture]
     session.execute(delete(ItemVectorRow).where(ItemVectorRow.item_id.in_(changed)))
+
+
+def _note_changed_garments(session: Session, rows: dict[str, dict[str, Any]]) -> None:
+    """Have the tastes made anew of users who did something with garments that are told to be others now."""
+    told = ("domain", *FACETS)
+    before = session.execute(select(ItemRow.id, *(getattr(ItemRow, name) for name in told)).where(ItemRow.id.in_(rows)))
+    if changed := [row[0] for row in before if [*row[1:]] != [rows[row[0]][name] for name in told]]:
+        mark_stale(session, EventRow.item_id.in_(changed))
 
 
 def in_use(session: Session, pictures: Sequence[str]) -> set[str]:

@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from persona.errors import BadInput, Conflict
-from persona.store.bulk import append_plain, existing, without_row_checks
+from persona.store.bulk import append_plain, existing, time_text, without_row_checks
 from persona.store.engine import Database, batches
 from persona.store.events import SUBJECTS
 from persona.store.records import (
@@ -141,7 +141,7 @@ def _check(new: NewUsers) -> None:
 
 def _tables(new: NewUsers, known: set[str], *, postgres: bool) -> Iterator[tuple[Any, Sequence[str], Rows]]:
     """The rows of each table, without those of users who are known."""
-    now = _text(np.array([datetime.now(UTC).timestamp()]), postgres=postgres)[0]
+    now = time_text(np.array([datetime.now(UTC).timestamp() * 1e6], np.int64), postgres=postgres)[0]
     bands, allowed = new.traits.get("age_band", [None] * len(new.ids)), "analytics" in new.consents
     users = [
         (user_id, *traits, new.source, now, now, now, may_be_analysed(allowed, band))
@@ -154,15 +154,7 @@ def _tables(new: NewUsers, known: set[str], *, postgres: bool) -> Iterator[tuple
     yield ConsentRow.__table__, ("user_id", "purpose", "granted", "changed_at"), consents
     stated = [row for row in new.stated if row[0] not in known] if known else new.stated
     yield PreferenceRow.__table__, ("user_id", "facet", "value", "weight", "position"), stated
-    done = zip(new.done, _text(new.at, postgres=postgres), strict=True)
+    at = (new.at * 1e6).round().astype(np.int64)
+    done = zip(new.done, time_text(at, postgres=postgres), strict=True)
     events = [(*row, at) for row, at in done if row[1] not in known]
     yield EventRow.__table__, ("key", "user_id", "item_id", "type", "at"), events
-
-
-def _text(at: NDArray[np.float64], *, postgres: bool) -> list[str]:
-    """Times as both databases write them: for SQLite as SQLAlchemy does, in UTC without saying so."""
-    moments = np.datetime_as_string((at * 1e6).round().astype("datetime64[us]"), unit="us")
-    letters = moments.view(np.uint32).reshape(len(moments), moments.dtype.itemsize // 4).copy()
-    letters[:, 10] = ord(" ")
-    written: list[str] = letters.view(moments.dtype).reshape(-1).tolist()
-    return [f"{moment}+00" for moment in written] if postgres else written

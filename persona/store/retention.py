@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, select, update
 
 from persona.store.audit import add_audit
+from persona.store.counting import uncount
 from persona.store.items import in_use
 from persona.store.purging import AT_ONCE, Purging
 from persona.store.schema import AuditRow, ConditionRow, EventRow, GenerationRow, UserRow
@@ -82,6 +83,7 @@ class Retention(Purging):
         if not ids:
             return 0
         with self._writing(alone=True) as session:
+            uncount(session, EventRow.id.in_(ids))
             gone = delete(EventRow.__table__).where(EventRow.id.in_(ids)).returning(EventRow.user_id, EventRow.at)
             rows = session.execute(gone).all()
             last: dict[str, datetime] = {}

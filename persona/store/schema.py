@@ -470,11 +470,12 @@ class RecommendationRow(Base):
 
 
 class StaleTasteRow(Base):
-    """A user some of whose events were erased: their taste is to be made anew."""
+    """A user whose taste is to be made anew. since: the first month (in UTC, its first day) that has changed."""
 
     __tablename__ = "stale_tastes"
 
     user_id: Mapped[Key] = mapped_column(_of("users"))
+    since: Mapped[date]
 
 
 class AnalysisMarkRow(Base):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 from persona.errors import NotFound
 from persona.store.audit import add_audit
 from persona.store.bulk import append, existing, replace
+from persona.store.counting import mark_stale, uncount
 from persona.store.engine import Database, batches
 from persona.store.items import in_use
 from persona.store.records import Preference, Profile, Traits
@@ -106,6 +107,7 @@ class Users(Database):
             pictures = set(session.scalars(select(GenerationRow.picture).where(GenerationRow.user_id == user_id)))
             own = ItemRow.domain.in_(("look", "style")), ItemRow.owner == user_id
             forget_conditions(session, list(session.scalars(select(ItemRow.id).where(*own))))
+            uncount(session, EventRow.user_id == user_id)
             items = delete(ItemRow.__table__).where(*own)
             pictures |= {picture for picture in session.scalars(items.returning(ItemRow.picture)) if picture}
             counts = _counts(session, user_id)
@@ -138,6 +140,7 @@ def _write(session: Session, profiles: Sequence[Profile], *, bulk: bool = False)
     known = existing(session, UserRow.id, ids, change=True)
     since = _keep_versions(session, [profile for profile in profiles if profile.id in known], now)
     rows = [_row(profile, now, since.get(profile.id, now)) for profile in profiles]
+    _forget_tastes(session, rows)
     replace(session, UserRow.__table__, rows, keep=["created_at"], bulk=bulk)
     consents = select(ConsentRow.user_id, ConsentRow.purpose, ConsentRow.granted, ConsentRow.changed_at)
     before = {
@@ -162,6 +165,14 @@ def _row(profile: Profile, now: datetime, since: datetime) -> dict[str, Any]:
 def may_be_analysed(allowed: bool, age_band: str | None) -> bool:
     """Whether analysts see a user: one who has allowed `analytics` and is no child."""
     return allowed and age_band != "under-18"
+
+
+def _forget_tastes(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Have tastes made, or erased, of known users whom analysts may see from now on, or may no longer."""
+    allowed = {row["id"]: row["analysed"] for row in rows}
+    known = session.execute(select(UserRow.id, UserRow.analysed).where(UserRow.id.in_(allowed)))
+    if changed := [user_id for user_id, before in known if allowed[user_id] != before]:
+        mark_stale(session, EventRow.user_id.in_(changed))
 
 
 def _keep_versions(session: Session, profiles: Sequence[Profile], now: datetime) -> dict[str, datetime]:
