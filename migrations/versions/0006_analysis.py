@@ -160,7 +160,7 @@ def views(dialect: str) -> dict[str, str]:
                 coalesce(t.events, 0) AS events, t.first_at AS first_event_at, t.last_at AS last_event_at,
                 CASE WHEN t.events >= 50 THEN 'high' WHEN t.events >= 10 THEN 'medium' WHEN t.events >= 1 THEN 'low'
                     ELSE 'none' END AS activity,
-                t.top_category, t.top_colour, t.top_pattern, t.top_style
+                t.top_category, t.top_colour, t.top_pattern, t.top_style, t.vector AS taste
             FROM users u LEFT JOIN user_tastes t ON t.user_id = u.id WHERE u.analysed""",
         "dim_user_history": f"""
             SELECT v.user_id, v.valid_from, v.valid_to, v.{traits.format("v")}, v.stated

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
 
@@ -21,7 +22,10 @@ from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from persona.analyze.alike import Alike
     from persona.analyze.parquet import Written
+    from persona.analyze.profiles import SegmentProfile
+    from persona.analyze.segmentation import Segment, Segmentation
 
 
 def open_store(url: str | None = None, analyst_url: str | None = None) -> AnalystStore:
@@ -41,6 +45,8 @@ class AnalystStore:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
+        self._alike: Alike | None = None
+        self._making = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
@@ -161,6 +167,37 @@ class AnalystStore:
     def ab_test(self, metric: str = "like", **options: Any) -> ABTest:
         """Two arms compared; options: as of `persona.analyze.abtest.ab_test`."""
         return ab_test(self.warehouse, metric, **options)
+
+    def profile(self, segment: Segment, *, seed: int = 0) -> SegmentProfile:
+        """What is known of a segment's users together; see `persona.analyze.profiles.profile`."""
+        from persona.analyze.profiles import profile
+
+        return profile(self, segment, seed=seed)
+
+    def segment(
+        self,
+        k: int | Literal["auto"] = "auto",
+        rule: str | None = None,
+        seed: int = 0,
+        like: Segmentation | None = None,
+    ) -> Segmentation:
+        """Divide everybody by taste, or by a rule; see `persona.analyze.segments.segment`."""
+        from persona.analyze.segments import segment
+
+        return segment(self, k, rule, seed, like)
+
+    def similar_users(self, user_id: str, count: int = 10, *, anew: bool = False) -> pd.DataFrame:
+        """The users most like one by taste: rank, user_id, similarity; see `persona.analyze.alike.Alike.search`.
+
+        Everybody's tastes are read at the first call and kept in memory; anew: read them again.
+        """
+        from persona.analyze.alike import Alike
+
+        with self._making:
+            if self._alike is None or anew:
+                self._alike = Alike(self)
+            alike = self._alike
+        return alike.search(user_id, count)
 
     def _typed(
         self, sql: str, parameters: Mapping[str, Any] | None, types: Mapping[str, Column]
