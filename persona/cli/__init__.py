@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import batch, bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
+from persona.cli import batch, bench, data, evaluate, exporting, keys, makeup, privacy, report, service, style, train
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -33,5 +33,6 @@ for command in (
     *exporting.COMMANDS,
     *batch.COMMANDS,
     *bench.COMMANDS,
+    *report.COMMANDS,
 ):
     main.add_command(command)
