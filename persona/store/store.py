@@ -24,12 +24,13 @@ from persona.store.recommendations import Recommendations
 from persona.store.retention import Retention
 from persona.store.stamps import Stamps
 from persona.store.styles import Styles
+from persona.store.trust import TrustCounts
 from persona.store.users import Users
 
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading, Popularities, Aggregates, Recommendations, Analysts,
+    Batches, Loading, Popularities, Aggregates, Recommendations, Analysts, TrustCounts,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 
