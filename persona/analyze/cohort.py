@@ -57,12 +57,12 @@ def _until(store: AnalystStore, until: datetime | None) -> datetime:
 
 def _counts(store: AnalystStore, by: str, at: datetime) -> pd.DataFrame:
     """How many users began in a month (`first`, of those of a `word`) and did something in a month: `users`."""
-    word = "NULL" if by == "month" else f"u.{by}"
+    word, users = ("NULL", "") if by == "month" else (f"u.{by}", "JOIN dim_user u ON u.user_id = a.user_id")
     sql = f"""
         WITH acts AS MATERIALIZED (SELECT DISTINCT user_id, month FROM fct_event WHERE at < :until),
             began AS MATERIALIZED (SELECT user_id, min(month) AS first FROM acts GROUP BY user_id)
         SELECT b.first, a.month, {word} AS word, count(*) AS users
-        FROM acts a JOIN began b ON b.user_id = a.user_id {"" if by == "month" else "JOIN dim_user u ON u.user_id = a.user_id"}
+        FROM acts a JOIN began b ON b.user_id = a.user_id {users}
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
     month = view_named("fct_event").columns["month"]
     return everything(

@@ -98,8 +98,8 @@ def _changed(step: Step, names: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     low, high = np.quantile(_unit(drawn_new) - _unit(drawn_old), [0.025, 0.975], axis=0)
     change = new - old
     part = change**2 / max(float((change**2).sum()), 1e-12)
-    about = {"group": step.group, "month_from": step.before, "month_to": step.after}
-    found = names.assign(**about, change=change, low=low, high=high, part=part)
+    found = names.assign(group=step.group, month_from=step.before, month_to=step.after)
+    found = found.assign(change=change, low=low, high=high, part=part)
     return found.sort_values("part", ascending=False, kind="stable")
 
 
@@ -168,7 +168,7 @@ def _read(store: AnalystStore, users: list[str], months: int | None) -> dict[pd.
         codes = [statement_code(*said) for said in zip(part["facet"], part["value"])]
         weights = part["weight"].to_numpy(np.float32)
         for month, at in part.groupby("month").indices.items():
-            tastes = found.setdefault(pd.Timestamp(month), np.zeros((len(users), len(STATEMENTS)), np.float32))
+            tastes = found.setdefault(pd.Timestamp(str(month)), np.zeros((len(users), len(STATEMENTS)), np.float32))
             tastes[rows[at], np.array(codes)[at]] = weights[at]
     last = sorted(found)[-(months or len(found)) :]
     return {month: _unit(found[month]) for month in last}

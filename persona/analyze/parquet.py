@@ -66,7 +66,7 @@ def write_parquet(
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         rows = write(draft / "data", schema, (_batch(frame, schema, types) for frame in frames))
-        files = [path for path in (draft / "data").rglob("*.parquet")] if parting else [draft / "data"]
+        files = list((draft / "data").rglob("*.parquet")) if parting else [draft / "data"]
         written = Written(rows, len(files), sum(path.stat().st_size for path in files))
         _replace(draft, out)
     finally:

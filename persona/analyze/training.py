@@ -75,7 +75,7 @@ def _checked(entities: pd.DataFrame) -> pd.DataFrame:
 
 def _allowed(store: AnalystStore, users: pd.Series) -> pd.Series:
     """Of each row: yes, "no consent" for training, or "not seen" by analysts."""
-    found = {}
+    found: dict[str, str] = {}
     for part in batches(users.unique(), AT_ONCE):
         where, parameters = among(part)
         seen = store.frame("dim_user", ["user_id", "training"], where, parameters)

@@ -153,6 +153,6 @@ def test_times_of_any_zone_and_unit_are_the_same_moments(store: Store, analysts:
         ({"user_id": ["a"], "at": [START], "events": [1]}, "would be written over"),
     ],
 )  # fmt: skip
-def test_bad_entities_are_told(analysts: AnalystStore, entities: dict[str, Any], why: str) -> None:
-    with pytest.raises(BadInput, match=why):
+def test_bad_entities_are_told(sqlite_store: Store, entities: dict[str, Any], why: str) -> None:
+    with open_store(sqlite_store.url) as analysts, pytest.raises(BadInput, match=why):
         analysts.training_frame(pd.DataFrame(entities))
