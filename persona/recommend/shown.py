@@ -15,7 +15,7 @@ from persona.recommend.types import Recommendation
 from persona.store import Store
 from persona.store.recommendations import ShownAnswer
 
-GATHERING = 0.25  # seconds in which answers come together: a commit waits for the disk once, however many they are
+GATHERING = 1.0  # seconds in which answers come together: a commit waits for the disk once, however many they are
 TOGETHER = 500  # answers in one transaction
 MOST_WAITING = 10_000  # answers; what does not fit is not recorded
 MOST_KNOWN = 20_000  # ids lately written: the same answer given again is no news

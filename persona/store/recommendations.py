@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,6 @@ class Recommendations(Database):
             there = existing(session, UserRow.id, {answer.user_id for answer in answers})
             wanted = refused("personalisation").where(ConsentRow.user_id.in_(there))
             there -= set(session.scalars(wanted))
-            rows = {answer.id: asdict(answer) for answer in answers if answer.user_id in there}
+            rows = {answer.id: dict(vars(answer)) for answer in answers if answer.user_id in there}
             insert_new(session, RecommendationRow.__table__, list(rows.values()), key="id")
         return frozenset(rows)
