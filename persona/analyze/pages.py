@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 from persona.analyze.answers import ANSWERS, FAVOURABLE, reactions
@@ -41,7 +42,7 @@ def dictionary_page() -> str:
 def questions_page() -> str:
     """QUESTIONS.md."""
     shared = inspect.getsource(reactions)
-    page = _QUESTIONS.format(least=SEGMENT, favourable=FAVOURABLE, shared=shared)
+    page = _QUESTIONS.format(least=SEGMENT, favourable=json.dumps(FAVOURABLE), shared=shared)
     return page + "".join(_of_question(question) for question in questions().values())
 
 
