@@ -18,6 +18,7 @@ FAVOURABLE = ["like", "save", "cart", "purchase"]
 
 
 def colours_by_age(store: AnalystStore, since: date, at_least: int) -> pd.DataFrame:
+    """age_band, colour, users, times, share (of the age band's)."""
     events = store.frame("fct_event", ["user_id", "item_id", "type", "day"])
     events = events[events["type"].isin(FAVOURABLE) & (events["day"] >= pd.Timestamp(since))]
     users = store.frame("dim_user", ["user_id", "age_band"]).dropna()
@@ -29,6 +30,7 @@ def colours_by_age(store: AnalystStore, since: date, at_least: int) -> pd.DataFr
 
 
 def top_tastes(store: AnalystStore, age_band: str, at_least: int) -> pd.DataFrame:
+    """top_category, top_colour, users, events_per_user."""
     users = store.frame("dim_user", ["age_band", "top_category", "top_colour", "events"])
     users = users[(age_band == "all") | (users["age_band"] == age_band)]
     groups = users.groupby(["top_category", "top_colour"], observed=True)["events"]
@@ -37,6 +39,7 @@ def top_tastes(store: AnalystStore, age_band: str, at_least: int) -> pd.DataFram
 
 
 def taste_by_month(store: AnalystStore, facet: str, since: date, at_least: int) -> pd.DataFrame:
+    """month, value, users, weight, share (of the month's)."""
     tastes = store.frame("agg_user_taste_month", ["user_id", "month", "facet", "value", "weight"])
     tastes = tastes[(tastes["facet"] == facet) & (tastes["weight"] > 0) & (tastes["month"] >= pd.Timestamp(since))]
     groups = tastes.groupby(["month", "value"], observed=True)
@@ -46,6 +49,7 @@ def taste_by_month(store: AnalystStore, facet: str, since: date, at_least: int) 
 
 
 def active_users(store: AnalystStore, since: date, at_least: int) -> pd.DataFrame:
+    """month, users, events, events_per_user, beginners (NaN: too few)."""
     events = store.frame("fct_event", ["user_id", "month"])
     found = events.groupby("month")["user_id"].agg(users="nunique", events="size").reset_index()
     found["events_per_user"] = found["events"] / found["users"]
@@ -55,6 +59,7 @@ def active_users(store: AnalystStore, since: date, at_least: int) -> pd.DataFram
 
 
 def retention(store: AnalystStore, since: date, at_least: int) -> pd.DataFrame:
+    """began_month, month, users (who began), returned, share."""
     active = store.frame("fct_event", ["user_id", "month"]).drop_duplicates()
     active["began_month"] = active.groupby("user_id")["month"].transform("min")
     found = active.groupby(["began_month", "month"]).size().reset_index(name="returned")
@@ -65,7 +70,8 @@ def retention(store: AnalystStore, since: date, at_least: int) -> pd.DataFrame:
 
 
 def funnel(store: AnalystStore, at_least: int) -> pd.DataFrame:
-    seen = _reactions(store, liked=["like", "save"], bought=["purchase"])
+    """origin, users, shown, liked, bought, like_rate, purchase_rate."""
+    seen = reactions(store, liked=["like", "save"], bought=["purchase"])
     found = seen.groupby("origin", observed=True).agg(
         users=("user_id", "nunique"), shown=("user_id", "size"), liked=("liked", "sum"), bought=("bought", "sum")
     )
@@ -74,7 +80,8 @@ def funnel(store: AnalystStore, at_least: int) -> pd.DataFrame:
 
 
 def fairness(store: AnalystStore, trait: str, at_least: int) -> pd.DataFrame:
-    seen = _reactions(store, liked=FAVOURABLE).merge(store.frame("dim_user", ["user_id", trait]), on="user_id")
+    """of_group, users, shown, liked, like_rate."""
+    seen = reactions(store, liked=FAVOURABLE).merge(store.frame("dim_user", ["user_id", trait]), on="user_id")
     groups = seen.groupby(seen[trait].astype(object).fillna("unknown").rename("of_group"))
     found = groups.agg(users=("user_id", "nunique"), shown=("user_id", "size"), liked=("liked", "sum"))
     found["like_rate"] = found["liked"] / found["shown"]
@@ -82,6 +89,7 @@ def fairness(store: AnalystStore, trait: str, at_least: int) -> pd.DataFrame:
 
 
 def exposure(store: AnalystStore, since: date) -> pd.DataFrame:
+    """owner, items, views, share_of_items, share_of_views."""
     days = store.frame("agg_item_day", ["item_id", "day", "views"])
     views = days[days["day"] >= pd.Timestamp(since)].groupby("item_id")["views"].sum()
     items = store.frame("dim_item", ["item_id", "domain", "owner"])
@@ -94,6 +102,7 @@ def exposure(store: AnalystStore, since: date) -> pd.DataFrame:
 
 
 def top_items(store: AnalystStore, since: date, count: int) -> pd.DataFrame:
+    """item_id, title, category, colour, likes, saves, carts, purchases, wanted."""
     counted = ["likes", "saves", "carts", "purchases"]
     days = store.frame("agg_item_day", ["item_id", "day", *counted])
     done = days[days["day"] >= pd.Timestamp(since)].groupby("item_id")[counted].sum().reset_index()
@@ -104,6 +113,7 @@ def top_items(store: AnalystStore, since: date, count: int) -> pd.DataFrame:
 
 
 def generated_pictures(store: AnalystStore, at_least: int) -> pd.DataFrame:
+    """model, users, pictures, liked, disliked, like_rate."""
     pictures = store.frame("fct_generation", ["generation_id", "user_id", "model"]).dropna()
     events = store.frame("fct_event", ["generation_id", "type"])
     for name, types in {"liked": FAVOURABLE, "disliked": ["dislike", "hide"]}.items():
@@ -116,7 +126,7 @@ def generated_pictures(store: AnalystStore, at_least: int) -> pd.DataFrame:
     return found[found["users"] >= at_least].reset_index()
 
 
-def _reactions(store: AnalystStore, **wanted: list[str]) -> pd.DataFrame:
+def reactions(store: AnalystStore, **wanted: list[str]) -> pd.DataFrame:
     """Each thing that was shown, and whether its user did to it, in that answer and not before, what is asked for."""
     shown = store.frame("fct_recommendation", ["rec_id", "user_id", "at", "origin", "rank", "item_id", "generation_id"])
     shown["thing"] = shown["item_id"].fillna(shown["generation_id"])

@@ -11,6 +11,7 @@ from persona.analyze import AnalystStore
 from persona.analyze.answers import ANSWERS, answer_in_pandas
 from persona.analyze.questions import Parameter, questions
 from persona.errors import BadInput
+from persona.store.popularity import SEGMENT
 
 OTHERS = {
     "since": date(2025, 1, 4),
@@ -40,8 +41,10 @@ def test_sql_and_pandas_answer_alike(company: AnalystStore, name: str, default: 
     pd.testing.assert_frame_equal(alike(in_sql), alike(in_pandas), check_dtype=False, rtol=1e-9)
 
 
-def test_every_question_has_both_answers() -> None:
+def test_every_question_has_both_answers_and_hides_the_same_groups() -> None:
     assert list(ANSWERS) == list(questions())
+    least = [p.default for question in questions().values() for p in question.parameters if p.name == "at_least"]
+    assert least == [SEGMENT] * 8
 
 
 def test_a_question_s_rows_come_in_the_order_that_it_says(company: AnalystStore) -> None:
