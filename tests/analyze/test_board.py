@@ -15,7 +15,7 @@ from persona.analyze.board import FILE, FOLDER, make_board
 from persona.analyze.charts import draw_drift, drift_alt
 from persona.analyze.drawing import as_file, pixels
 from persona.errors import BadInput
-from persona.recommend.provenance import label_of
+from persona.recommend.provenance import read_label
 from persona.settings import Settings
 from persona.store import Store
 from tests.recommend.conftest import models, settings, shop  # noqa: F401
@@ -23,7 +23,8 @@ from tests.recommend.conftest import models, settings, shop  # noqa: F401
 from .company import company
 
 DRIFT = pd.DataFrame({
-    "month_from": pd.to_datetime(["2025-01-01", "2025-02-01"]), "month_to": pd.to_datetime(["2025-02-01", "2025-03-01"]),
+    "month_from": pd.to_datetime(["2025-01-01", "2025-02-01"]),
+    "month_to": pd.to_datetime(["2025-02-01", "2025-03-01"]),
     "cosine": [0.99, 0.91], "low": [0.98, 0.9], "high": [0.995, 0.93], "control": [0.992, 0.991],
 })  # fmt: skip
 
@@ -43,7 +44,7 @@ def test_a_board_shows_every_segment_with_a_generated_garment(settings: Settings
         assert one["name"] in one["alt"]
         assert "generated picture" in one["alt"]
         content = (folder / one["file"]).read_bytes()
-        assert label_of(content) is not None  # the file itself says that a model had a part in it
+        assert read_label(content) is not None  # the file itself says that a model had a part in it
         assert np.asarray(Image.open(io.BytesIO(content))).std() > 10
     again = make_board(settings)
     assert [one["name"] for one in again.segments] == [one["name"] for one in board.segments]
