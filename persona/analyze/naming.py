@@ -80,12 +80,13 @@ def _one_tone(
 
 
 def _longer(words: Sequence[Word]) -> Iterator[str]:
-    """Names of WORDS words, then longer ones, then numbered ones."""
-    for count in range(min(WORDS, len(words)), len(words) + 1):
+    """Names of WORDS words of different facets, as far as there are, then longer ones, then numbered ones."""
+    first = min(WORDS, len({facet for _, facet, _ in words}))
+    for count in range(first, len(words) + 1):
         yield _written(words[:count])
     number = 2
     while True:
-        yield f"{_written(words[:WORDS])} {number}"
+        yield f"{_written(words[:first])} {number}"
         number += 1
 
 

@@ -14,4 +14,4 @@ def analyze() -> None:
 
 COMMANDS: tuple[click.Command, ...] = (analyze,)
 
-from persona.cli import analyze_refresh, analyze_role, analyze_sql  # noqa: E402, F401  they register their commands
+from persona.cli import analyze_board, analyze_refresh, analyze_role, analyze_sql  # noqa: E402, F401  they register their commands

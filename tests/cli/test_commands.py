@@ -30,8 +30,8 @@ WANTED = {
     "bench generate", "bench import", "bench serve", "bench style", "evaluate style", "train style", "style apply",
     "style learn", "style list", "style retire", "style restore", "figures", "keys create", "keys list", "keys rotate",
     "keys revoke", "audit", "privacy export", "privacy sweep", "bench batch", "batch run", "batch plan", "batch resume",
-    "batch status", "batch verify", "batch push", "batch lookbook", "batch sheet", "analyze refresh", "analyze role",
-    "analyze sql", "report trust",
+    "batch status", "batch verify", "batch push", "batch lookbook", "batch sheet", "analyze board", "analyze refresh",
+    "analyze role", "analyze sql", "report trust",
 }  # fmt: skip
 
 
