@@ -1,0 +1,121 @@
+"""What the analysts' pages ask of the store: few queries at a time, none for long, and none that keeps the API waiting.
+
+The libraries of analysis are loaded when the first page needs them, and not before.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import IO, TYPE_CHECKING, Any
+
+from persona.errors import Busy
+from persona.settings import Settings
+from persona.turns import resting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from persona.analyze import AnalystStore
+    from persona.store.warehouse import Result
+
+SECONDS, DOWNLOAD_SECONDS = 10.0, 25.0  # that a query may take for a page, and for a file
+SHOWN, MOST = 200, 1_000_000  # rows of a page, and of a file
+AT_ONCE = 2  # queries of a worker: the API comes first
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as a page shows it."""
+
+    text: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The first rows of a result. more: whether there are others; seconds: that it took."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    more: bool
+    seconds: float
+
+
+class Desk:
+    """Asks the store for analysts. Threads may share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store: AnalystStore | None = None
+        self._opening = threading.Lock()
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+
+    @property
+    def store(self) -> AnalystStore:
+        """The store, opened at first use. Raises OutOfDate, BadInput."""
+        with self._opening:
+            if self._store is None:
+                from persona.analyze import open_store
+
+                self._store = open_store(self._settings.url)
+            return self._store
+
+    def rows(self, sql: str, parameters: Mapping[str, Any], *, ours: bool) -> Shown:
+        """The first rows of a query's result. ours: whether the SQL is, so that no login of the analysts is needed.
+
+        Raises BadInput, OutOfDate, Busy.
+        """
+        began = time.perf_counter()
+        with self._asking(sql, parameters, SECONDS, MOST, ours) as result:
+            found = list(islice((row for page in result.pages for row in page), SHOWN + 1))
+        rows = tuple(tuple(map(_cell, row)) for row in found[:SHOWN])
+        return Shown(result.columns, rows, len(found) > SHOWN, time.perf_counter() - began)
+
+    def values(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query of ours, which gives a few. Raises likewise."""
+        with self._asking(sql, {}, SECONDS, MOST, True) as result:
+            return [row for page in result.pages for row in page]
+
+    def write(self, sql: str, parameters: Mapping[str, Any], form: str, file: IO[bytes], *, ours: bool) -> int:
+        """Write a query's result as a file, form "csv" or "parquet"; returns the number of rows. Raises likewise."""
+        from persona.analyze.files import write_csv, write_parquet
+
+        with self._asking(sql, parameters, DOWNLOAD_SECONDS, MOST, ours) as result:
+            return (write_csv if form == "csv" else write_parquet)(_frames(result), file)
+
+    @contextmanager
+    def _asking(
+        self, sql: str, parameters: Mapping[str, Any], seconds: float, most: int, ours: bool
+    ) -> Iterator[Result]:
+        if not self._free.acquire(blocking=False):
+            raise Busy("other analysts' queries are running: try again in a moment", SECONDS)
+        try:
+            warehouse = self.store.warehouse
+            ask = warehouse.query if ours else warehouse.ask
+            with resting(), ask(sql, parameters, seconds=seconds, most=most) as result:
+                yield result
+        finally:
+            self._free.release()
+
+
+def _frames(result: Result) -> Iterator[pd.DataFrame]:
+    """The pages of a result; of one without rows an empty one, which has its columns."""
+    from persona.analyze.frames import typed
+
+    pages = iter(result.pages)
+    for page in chain([next(pages, [])], pages):
+        yield typed(page, result.columns, {})
+
+
+def _cell(value: Any) -> Cell:
+    if value is None:
+        return Cell("")
+    if isinstance(value, bytes | memoryview):
+        return Cell(f"{len(value)} bytes")
+    number = hasattr(value, "__float__") and not isinstance(value, bool)
+    return Cell(f"{value:.6g}" if isinstance(value, float) else str(value), number)

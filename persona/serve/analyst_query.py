@@ -1,0 +1,219 @@
+"""`/analyst/query`: a question or SQL of one's own, its parameters, the first rows, and the whole as a file.
+
+All analysts of an installation share the queries that they save. The audit log has who asked which, not what for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+from apiflask import APIBlueprint
+from flask import current_app, flash, redirect, render_template, request, url_for
+from sqlalchemy import text
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response
+
+from persona.errors import BadInput, Busy, NotFound, OutOfDate, TooLate
+from persona.serve.access import audit
+from persona.serve.analyst_board import FOLDER
+from persona.serve.analyst_desk import DOWNLOAD_SECONDS, MOST, SECONDS, Desk, Shown
+from persona.serve.security import check_form
+from persona.serve.service import service
+
+if TYPE_CHECKING:
+    from persona.analyze.saved import SavedQueries
+
+SAVED = "queries"  # folder, beside the board
+FORMS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+IN_MEMORY, PIECE = 4 * 1024 * 1024, 64 * 1024  # bytes; a longer file waits on the disk, and has no name there
+
+query_page = APIBlueprint("analyst_query", __name__, url_prefix="/analyst", enable_openapi=False)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A parameter as the form has it."""
+
+    name: str
+    type: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the form asks. name: of a question or a saved query; fixed: whether it is one of ours, not to be changed."""
+
+    sql: str
+    parameters: tuple[Filled, ...] = ()
+    name: str = ""
+    title: str = ""
+    fixed: bool = False
+
+
+@query_page.get("/queries")
+def queries() -> str:
+    """The questions, and what analysts saved here."""
+    from persona.analyze.questions import questions
+
+    return render_template("analyst/queries.html", questions=questions().values(), saved=list(saved()))
+
+
+@query_page.get("/query")
+def query() -> str:
+    """The form: of a question, of a saved query, of a view, or empty."""
+    if name := request.args.get("name"):
+        return _page(_named(name))
+    if view := request.args.get("view"):
+        from persona.analyze.dictionary import view_named
+
+        return _page(Asked(f"SELECT * FROM {view_named(view).name} LIMIT 100"))
+    return _page(Asked(""))
+
+
+@query_page.post("/query")
+def run() -> str | Response:
+    """Run it, give it as a file, or save it."""
+    check_form()
+    asked, what = _asked(request.form), request.form.get("do", "run")
+    try:
+        if what == "save":
+            return _save(asked)
+        values = _values(asked)
+        return _file(asked, values, what) if what in FORMS else _rows(asked, values)
+    except (BadInput, Busy, NotFound, OutOfDate, TooLate) as problem:
+        status = 429 if isinstance(problem, Busy) else 503 if isinstance(problem, OutOfDate) else 422
+        return Response(_page(asked, trouble=str(problem)), status, mimetype="text/html")
+
+
+@query_page.post("/queries/<name>/delete")
+def forget(name: str) -> Response:
+    """Delete a saved query."""
+    check_form()
+    saved().remove(name)
+    _note("analyst.query.delete", name=name)
+    flash(f"{name} was deleted.")
+    return redirect(url_for("analyst_query.queries"), 303)
+
+
+def saved() -> SavedQueries:
+    """The folder of the queries saved in this installation."""
+    from persona.analyze.saved import SavedQueries
+
+    return SavedQueries(service().settings.home / FOLDER / SAVED)
+
+
+def _named(name: str) -> Asked:
+    """A question of ours, or else a saved query. Raises NotFound."""
+    from persona.analyze.questions import questions
+
+    ours = questions().get(name)
+    found = ours or saved().get(name)
+    filled = tuple(Filled(one.name, one.type, _text(one.default)) for one in found.parameters)
+    return Asked(found.sql, filled, found.name, found.title, fixed=ours is not None)
+
+
+def _asked(form: MultiDict[str, str]) -> Asked:
+    """What was sent. The SQL of a question is ours, whatever the form says."""
+    known = _named(form["name"]) if form.get("name") else Asked("")
+    sql = known.sql if known.fixed else form.get("sql", "")
+    names = [one.name for one in known.parameters] if known.fixed else _names_in(sql)
+    types = {one.name: one.type for one in known.parameters}
+    if not known.fixed:
+        types = {name: form.get(f"t.{name}", "text") for name in names}
+    filled = tuple(Filled(name, types[name], form.get(f"p.{name}", "")) for name in names)
+    return replace(known, sql=sql, parameters=filled, title=known.title if known.fixed else form.get("title", ""))
+
+
+def _names_in(sql: str) -> list[str]:
+    """The `:name` parameters of a statement."""
+    return sorted(text(sql).compile().params)
+
+
+def _text(value: object) -> str:
+    """A default, as it stands in a form."""
+    return "" if value is None else str(value)
+
+
+def _values(asked: Asked) -> dict[str, Any]:
+    """The parameters' values. Raises BadInput."""
+    from persona.analyze.questions import value_of
+
+    return {one.name: value_of(one.name, one.type, one.value) for one in asked.parameters}
+
+
+def _rows(asked: Asked, values: dict[str, Any]) -> str:
+    shown = _desk().rows(asked.sql, values, ours=asked.fixed)
+    _note("analyst.query", **_which(asked), rows=len(shown.rows))
+    return _page(asked, result=shown)
+
+
+def _file(asked: Asked, values: dict[str, Any], form: str) -> Response:
+    """The whole result as a file, made before the first byte of it is sent, so that what fails is said."""
+    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed when it is sent
+    try:
+        rows = _desk().write(asked.sql, values, form, file, ours=asked.fixed)
+        _note("analyst.download", **_which(asked), rows=rows, form=form)
+    except BaseException:
+        file.close()
+        raise
+    headers = {"Content-Length": str(file.tell()), "Cache-Control": "no-store"}
+    headers["Content-Disposition"] = f'attachment; filename="{asked.name or "query"}.{form}"'
+    return Response(_sent(file), mimetype=FORMS[form], headers=headers)
+
+
+def _sent(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _save(asked: Asked) -> Response:
+    from persona.analyze.questions import Parameter, Question, questions
+
+    name = request.form.get("as", "").strip()
+    if name in questions():
+        raise BadInput("name", f"{name} is a question of ours: choose another")
+    parameters = tuple(Parameter(one.name, one.type, one.value) for one in asked.parameters)
+    saved().save(Question(name, asked.title.strip() or name, asked.sql, parameters))
+    _note("analyst.query.save", name=name)
+    flash(f"{name} was saved.")
+    return redirect(url_for("analyst_query.query", name=name), 303)
+
+
+def _page(asked: Asked, result: Shown | None = None, trouble: str = "") -> str:
+    from persona.analyze.questions import TYPES
+    from persona.analyze.saved import LONGEST
+
+    return render_template(
+        "analyst/query.html",
+        asked=asked,
+        heading=asked.title or "Your own query",
+        result=result,
+        trouble=trouble,
+        types=TYPES,
+        longest=LONGEST,
+        seconds=f"{SECONDS:g}",
+        download_seconds=f"{DOWNLOAD_SECONDS:g}",
+        most=MOST,
+    )
+
+
+def _which(asked: Asked) -> dict[str, str]:
+    """What was asked, for the audit log: its name, and by a digest which SQL, as that may hold names of people."""
+    digest = hashlib.sha256(asked.sql.encode()).hexdigest()[:16]
+    return {"query": asked.name or "own", "sql": digest, "parameters": json.dumps([p.name for p in asked.parameters])}
+
+
+def _note(action: str, **details: str | int) -> None:
+    audit(service().recommender.store, action, **details)
+
+
+def _desk() -> Desk:
+    found: Desk = current_app.extensions["persona-desk"]
+    return found
