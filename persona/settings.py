@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         default=None,
         description="SQLAlchemy URL of the store, sqlite:// or postgresql+psycopg://; unset: SQLite in home",
     )
+    analyst_url: str | None = Field(
+        default=None,
+        description="URL of a PostgreSQL store with a login that `persona analyze role` made; unset: no SQL of "
+        "analysts' own on PostgreSQL",
+    )
     models: Path = Field(default=CHECKOUT / "data" / "models", description="folder of the model folders")
     demo: Path = Field(default=CHECKOUT / "data" / "demo", description="folder of the demo catalogue")
     datasets: Path | None = Field(
@@ -141,7 +146,9 @@ class Settings(BaseSettings):
     c2pa_key: Path | None = Field(default=None, description="its private key (PEM, PKCS 8)")
     c2pa_algorithm: Signature = Field(default="es256", description="what the key signs by")
 
-    @field_validator("database_url", "datasets", "threads", "c2pa_certificate", "c2pa_key", mode="before")
+    @field_validator(
+        "database_url", "analyst_url", "datasets", "threads", "c2pa_certificate", "c2pa_key", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.strip().lower() in ("", "none") else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import batch, bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
+from persona.cli import analyze, batch, bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -32,6 +32,7 @@ for command in (
     *evaluate.COMMANDS,
     *exporting.COMMANDS,
     *batch.COMMANDS,
+    *analyze.COMMANDS,
     *bench.COMMANDS,
 ):
     main.add_command(command)

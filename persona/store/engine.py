@@ -38,11 +38,14 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: str, *, foreign_keys: bool = True) -> Engine:
-    """Make an engine: its connections are bounded by what the caller's time allows, see `postgres` and `sqlite`."""
+def make_engine(url: str, *, foreign_keys: bool = True, read_only: bool = False) -> Engine:
+    """Make an engine: its connections are bounded by what the caller's time allows, see `postgres` and `sqlite`.
+
+    read_only: of an SQLite file; on PostgreSQL transactions say so themselves.
+    """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return sqlite.make_engine(parsed, foreign_keys=foreign_keys)
+        return sqlite.make_engine(parsed, foreign_keys=foreign_keys, read_only=read_only)
     from persona.store import postgres  # loads its driver, which others need not have
 
     return postgres.make_engine(parsed)

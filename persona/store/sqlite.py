@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -16,9 +17,14 @@ SECONDS_FOR_A_CONNECTION = 5  # to become free, when all are in use
 _IMMEDIATE = "persona_immediate"
 
 
-def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
-    """An engine of such connections. Every commit reaches the disk before it is acknowledged."""
+def make_engine(url: URL, *, foreign_keys: bool = True, read_only: bool = False) -> Engine:
+    """An engine of such connections. Every commit reaches the disk before it is acknowledged.
+
+    read_only: nothing can be written through it, and no file comes to be.
+    """
     file, opened = str(url.database), False
+    if read_only:
+        url = url.set(database=Path(file).absolute().as_uri()).update_query_dict({"mode": "ro", "uri": "true"})
     # isolation_level None: the driver begins nothing by itself, _begin does
     connect_args = {"timeout": SECONDS_TO_WAIT, "isolation_level": None, "check_same_thread": False}
     engine = create_engine(
@@ -35,6 +41,9 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     def _configure(connection: Any, record: Any) -> None:
         nonlocal opened
         opened, record.info["inode"] = True, _inode(file)
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+            return
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
