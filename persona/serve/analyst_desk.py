@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from persona.errors import Busy
@@ -18,10 +17,7 @@ from persona.settings import Settings
 from persona.turns import resting
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from persona.analyze import AnalystStore
-    from persona.store.warehouse import Result
 
 SECONDS, DOWNLOAD_SECONDS = 10.0, 25.0  # that a query may take for a page, and for a file
 SHOWN, MOST = 200, 1_000_000  # rows of a page, and of a file
@@ -62,58 +58,45 @@ class Desk:
             if self._store is None:
                 from persona.analyze import open_store
 
-                self._store = open_store(self._settings.url)
+                self._store = open_store(self._settings.url, self._settings.analyst_url)
             return self._store
 
-    def rows(self, sql: str, parameters: Mapping[str, Any], *, ours: bool) -> Shown:
-        """The first rows of a query's result. ours: whether the SQL is, so that no login of the analysts is needed.
-
-        Raises BadInput, OutOfDate, Busy.
-        """
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> Shown:
+        """The first rows that SQL, or a question by its name, gives. Raises BadInput, OutOfDate, Busy."""
         began = time.perf_counter()
-        with self._asking(sql, parameters, SECONDS, MOST, ours) as result:
-            found = list(islice((row for page in result.pages for row in page), SHOWN + 1))
-        rows = tuple(tuple(map(_cell, row)) for row in found[:SHOWN])
-        return Shown(result.columns, rows, len(found) > SHOWN, time.perf_counter() - began)
+        with self._asking() as store:
+            frame = store.sql(sql, parameters, seconds=SECONDS, most=SHOWN, cut=True)
+            columns = [[_cell(value) for value in frame[name]] for name in frame.columns]
+        rows = tuple(zip(*columns, strict=True))
+        return Shown(tuple(frame.columns), rows, frame.attrs["cut"], time.perf_counter() - began)
 
     def values(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query of ours, which gives a few. Raises likewise."""
-        with self._asking(sql, {}, SECONDS, MOST, True) as result:
+        with self._asking() as store, store.warehouse.query(sql, seconds=SECONDS) as result:
             return [row for page in result.pages for row in page]
 
-    def write(self, sql: str, parameters: Mapping[str, Any], form: str, file: IO[bytes], *, ours: bool) -> int:
+    def write(self, sql: str, parameters: Mapping[str, Any], form: str, file: IO[bytes]) -> int:
         """Write a query's result as a file, form "csv" or "parquet"; returns the number of rows. Raises likewise."""
         from persona.analyze.files import write_csv, write_parquet
 
-        with self._asking(sql, parameters, DOWNLOAD_SECONDS, MOST, ours) as result:
-            return (write_csv if form == "csv" else write_parquet)(_frames(result), file)
+        with self._asking() as store:
+            frames = store.stream_sql(sql, parameters, seconds=DOWNLOAD_SECONDS, most=MOST)
+            return (write_csv if form == "csv" else write_parquet)(frames, file)
 
     @contextmanager
-    def _asking(
-        self, sql: str, parameters: Mapping[str, Any], seconds: float, most: int, ours: bool
-    ) -> Iterator[Result]:
+    def _asking(self) -> Iterator[AnalystStore]:
         if not self._free.acquire(blocking=False):
             raise Busy("other analysts' queries are running: try again in a moment", SECONDS)
         try:
-            warehouse = self.store.warehouse
-            ask = warehouse.query if ours else warehouse.ask
-            with resting(), ask(sql, parameters, seconds=seconds, most=most) as result:
-                yield result
+            with resting():
+                yield self.store
         finally:
             self._free.release()
 
 
-def _frames(result: Result) -> Iterator[pd.DataFrame]:
-    """The pages of a result; of one without rows an empty one, which has its columns."""
-    from persona.analyze.frames import typed
-
-    pages = iter(result.pages)
-    for page in chain([next(pages, [])], pages):
-        yield typed(page, result.columns, {})
-
-
 def _cell(value: Any) -> Cell:
-    if value is None:
+    """A value of a frame: unknown ones are empty, times have their zone."""
+    if value is None or value != value:
         return Cell("")
     if isinstance(value, bytes | memoryview):
         return Cell(f"{len(value)} bytes")

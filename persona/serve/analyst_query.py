@@ -6,11 +6,10 @@ All analysts of an installation share the queries that they save. The audit log 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from apiflask import APIBlueprint
 from flask import current_app, flash, redirect, render_template, request, url_for
@@ -26,6 +25,7 @@ from persona.serve.security import check_form
 from persona.serve.service import service
 
 if TYPE_CHECKING:
+    from persona.analyze.questions import Parameter, Value
     from persona.analyze.saved import SavedQueries
 
 SAVED = "queries"  # folder, beside the board
@@ -37,10 +37,9 @@ query_page = APIBlueprint("analyst_query", __name__, url_prefix="/analyst", enab
 
 @dataclass(frozen=True)
 class Filled:
-    """A parameter as the form has it."""
+    """A parameter, and its value as the form has it."""
 
-    name: str
-    type: str
+    of: Parameter
     value: str
 
 
@@ -81,9 +80,9 @@ def run() -> str | Response:
     check_form()
     asked, what = _asked(request.form), request.form.get("do", "run")
     try:
-        if what == "save":
-            return _save(asked)
         values = _values(asked)
+        if what == "save":
+            return _save(asked, values)
         return _file(asked, values, what) if what in FORMS else _rows(asked, values)
     except (BadInput, Busy, NotFound, OutOfDate, TooLate) as problem:
         status = 429 if isinstance(problem, Busy) else 503 if isinstance(problem, OutOfDate) else 422
@@ -113,50 +112,51 @@ def _named(name: str) -> Asked:
 
     ours = questions().get(name)
     found = ours or saved().get(name)
-    filled = tuple(Filled(one.name, one.type, _text(one.default)) for one in found.parameters)
+    filled = tuple(Filled(parameter, str(parameter.default)) for parameter in found.parameters)
     return Asked(found.sql, filled, found.name, found.title, fixed=ours is not None)
 
 
 def _asked(form: MultiDict[str, str]) -> Asked:
-    """What was sent. The SQL of a question is ours, whatever the form says."""
+    """What was sent. A question's SQL and types are ours, whatever the form says."""
     known = _named(form["name"]) if form.get("name") else Asked("")
-    sql = known.sql if known.fixed else form.get("sql", "")
-    names = [one.name for one in known.parameters] if known.fixed else _names_in(sql)
-    types = {one.name: one.type for one in known.parameters}
-    if not known.fixed:
-        types = {name: form.get(f"t.{name}", "text") for name in names}
-    filled = tuple(Filled(name, types[name], form.get(f"p.{name}", "")) for name in names)
-    return replace(known, sql=sql, parameters=filled, title=known.title if known.fixed else form.get("title", ""))
+    if known.fixed:
+        filled = tuple(Filled(one.of, form.get(f"p.{one.of.name}", one.value)) for one in known.parameters)
+        return replace(known, parameters=filled)
+    sql = form.get("sql", "")
+    names = sorted(text(sql).compile().params)
+    filled = tuple(Filled(_parameter(name, form.get(f"t.{name}", "word")), form.get(f"p.{name}", "")) for name in names)
+    return replace(known, sql=sql, parameters=filled, title=form.get("title", ""))
 
 
-def _names_in(sql: str) -> list[str]:
-    """The `:name` parameters of a statement."""
-    return sorted(text(sql).compile().params)
+def _parameter(name: str, kind: str) -> Parameter:
+    """A parameter of somebody's own query. Raises BadInput for a type that is none."""
+    from persona.analyze.questions import Parameter
+    from persona.analyze.saved import kind_named
+
+    return Parameter(name, kind_named(kind), "")
 
 
-def _text(value: object) -> str:
-    """A default, as it stands in a form."""
-    return "" if value is None else str(value)
-
-
-def _values(asked: Asked) -> dict[str, Any]:
+def _values(asked: Asked) -> dict[str, Value]:
     """The parameters' values. Raises BadInput."""
-    from persona.analyze.questions import value_of
-
-    return {one.name: value_of(one.name, one.type, one.value) for one in asked.parameters}
+    return {one.of.name: one.of.read(one.value) for one in asked.parameters}
 
 
-def _rows(asked: Asked, values: dict[str, Any]) -> str:
-    shown = _desk().rows(asked.sql, values, ours=asked.fixed)
+def _sql(asked: Asked) -> str:
+    """The SQL; of a question of ours its name, by which the store knows that it is."""
+    return asked.name if asked.fixed else asked.sql
+
+
+def _rows(asked: Asked, values: dict[str, Value]) -> str:
+    shown = _desk().rows(_sql(asked), values)
     _note("analyst.query", **_which(asked), rows=len(shown.rows))
     return _page(asked, result=shown)
 
 
-def _file(asked: Asked, values: dict[str, Any], form: str) -> Response:
+def _file(asked: Asked, values: dict[str, Value], form: str) -> Response:
     """The whole result as a file, made before the first byte of it is sent, so that what fails is said."""
     file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed when it is sent
     try:
-        rows = _desk().write(asked.sql, values, form, file, ours=asked.fixed)
+        rows = _desk().write(_sql(asked), values, form, file)
         _note("analyst.download", **_which(asked), rows=rows, form=form)
     except BaseException:
         file.close()
@@ -173,13 +173,14 @@ def _sent(file: IO[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _save(asked: Asked) -> Response:
-    from persona.analyze.questions import Parameter, Question, questions
+def _save(asked: Asked, values: dict[str, Value]) -> Response:
+    """Keep it, with the values as defaults: who opens it can run it at once."""
+    from persona.analyze.questions import Question, questions
 
     name = request.form.get("as", "").strip()
     if name in questions():
         raise BadInput("name", f"{name} is a question of ours: choose another")
-    parameters = tuple(Parameter(one.name, one.type, one.value) for one in asked.parameters)
+    parameters = tuple(replace(one.of, default=values[one.of.name]) for one in asked.parameters)
     saved().save(Question(name, asked.title.strip() or name, asked.sql, parameters))
     _note("analyst.query.save", name=name)
     flash(f"{name} was saved.")
@@ -187,8 +188,7 @@ def _save(asked: Asked) -> Response:
 
 
 def _page(asked: Asked, result: Shown | None = None, trouble: str = "") -> str:
-    from persona.analyze.questions import TYPES
-    from persona.analyze.saved import LONGEST
+    from persona.analyze.saved import KINDS, LONGEST
 
     return render_template(
         "analyst/query.html",
@@ -196,7 +196,7 @@ def _page(asked: Asked, result: Shown | None = None, trouble: str = "") -> str:
         heading=asked.title or "Your own query",
         result=result,
         trouble=trouble,
-        types=TYPES,
+        types=KINDS,
         longest=LONGEST,
         seconds=f"{SECONDS:g}",
         download_seconds=f"{DOWNLOAD_SECONDS:g}",
@@ -204,10 +204,10 @@ def _page(asked: Asked, result: Shown | None = None, trouble: str = "") -> str:
     )
 
 
-def _which(asked: Asked) -> dict[str, str]:
+def _which(asked: Asked) -> dict[str, str | int]:
     """What was asked, for the audit log: its name, and by a digest which SQL, as that may hold names of people."""
     digest = hashlib.sha256(asked.sql.encode()).hexdigest()[:16]
-    return {"query": asked.name or "own", "sql": digest, "parameters": json.dumps([p.name for p in asked.parameters])}
+    return {"query": asked.name or "own", "sql": digest, "parameters": len(asked.parameters)}
 
 
 def _note(action: str, **details: str | int) -> None:

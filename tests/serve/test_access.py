@@ -22,7 +22,14 @@ from persona.settings import Settings
 from persona.store.keys import IMPLIED
 from persona.store.keys import SCOPES as KEY_SCOPES
 
-VALUES = {"user_id": "nobody", "look_id": "l", "style_id": "s", "sha256": "0" * 64, "filename": "nothing.css", "name": "n"}
+VALUES = {
+    "user_id": "nobody",
+    "look_id": "l",
+    "style_id": "s",
+    "sha256": "0" * 64,
+    "filename": "nothing.css",
+    "name": "n",
+}
 ASK = {"profile": {}}
 
 
