@@ -17,7 +17,7 @@ _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # what ma
 
 
 def write_csv(frames: Iterable[pd.DataFrame], file: IO[bytes]) -> int:
-    """Write frames of the same columns as one CSV (UTF-8, times with their zone); returns the number of rows.
+    """Write frames of the same columns as one CSV (RFC 4180, UTF-8, times with their zone); returns the number of rows.
 
     Text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises ("CSV injection"): who
     needs it exactly takes Parquet.
@@ -26,7 +26,7 @@ def write_csv(frames: Iterable[pd.DataFrame], file: IO[bytes]) -> int:
     for number, frame in enumerate(frames):
         names = {name: _harmless(str(name)) for name in frame.columns}
         safe = frame.rename(columns=names).apply(_harmless_column)
-        file.write(safe.to_csv(index=False, header=number == 0, lineterminator="\n").encode())
+        file.write(safe.to_csv(index=False, header=number == 0, lineterminator="\r\n").encode())
         rows += len(frame)
     return rows
 
