@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.feather as feather  # type: ignore[import-untyped]
@@ -84,6 +86,8 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 def _array(column: pd.Series) -> pa.Array:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)  # the words of later parts are not known yet
+    if column.dtype == object and any(isinstance(value, dict) for value in column):  # each with keys of its own
+        column = column.map(_json, na_action="ignore")
     try:
         found = pa.Array.from_pandas(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
@@ -102,6 +106,10 @@ def _harmless_column(column: pd.Series) -> pd.Series:
 def _harmless(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, (list, dict)):
-        value = str(value)
+    if isinstance(value, list | dict | np.ndarray):
+        value = _json(value)
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _json(value: object) -> str:
+    return json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, ensure_ascii=False)

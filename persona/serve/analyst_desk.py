@@ -5,11 +5,13 @@ The libraries of analysis are loaded when the first page needs them, and not bef
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from persona.errors import Busy
@@ -95,10 +97,18 @@ class Desk:
 
 
 def _cell(value: Any) -> Cell:
-    """A value of a frame: unknown ones are empty, times have their zone."""
-    if value is None or value != value:
+    """A value of a frame: what is unknown is empty, times are UTC, days have no time."""
+    import pandas as pd
+
+    if not pd.api.types.is_scalar(value):
+        return Cell(f"{len(value)} numbers" if hasattr(value, "dtype") else json.dumps(value, ensure_ascii=False))
+    if pd.isna(value):
         return Cell("")
-    if isinstance(value, bytes | memoryview):
+    if isinstance(value, bytes):
         return Cell(f"{len(value)} bytes")
-    number = hasattr(value, "__float__") and not isinstance(value, bool)
-    return Cell(f"{value:.6g}" if isinstance(value, float) else str(value), number)
+    if isinstance(value, datetime):
+        return Cell(f"{value:%Y-%m-%d %H:%M:%S}" if value.tzinfo else f"{value:%Y-%m-%d}")
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        return Cell(str(value))
+    whole = abs(value) < 2**53 and float(value).is_integer()  # whole ones are floats where some are unknown
+    return Cell(f"{int(value)}" if whole else f"{float(value):.6g}", number=True)

@@ -137,7 +137,9 @@ def _parameter(name: str, kind: str) -> Parameter:
 
 
 def _values(asked: Asked) -> dict[str, Value]:
-    """The parameters' values. Raises BadInput."""
+    """The parameters' values. Raises BadInput, also for those of SQL that is new to the form, which lacks them."""
+    if new := [one.of.name for one in asked.parameters if f"p.{one.of.name}" not in request.form]:
+        raise BadInput(new[0], "is a parameter: say above what it is, then run the query again")
     return {one.of.name: one.of.read(one.value) for one in asked.parameters}
 
 

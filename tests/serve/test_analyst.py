@@ -191,6 +191,9 @@ def test_parameters_are_asked_for_and_never_part_of_the_sql(analyst: FlaskClient
     assert "One row" in good.text
     injected = posted(analyst, **{"sql": sql, "p.who": "' OR 1=1 --", "p.most": "5", "t.most": "int"})
     assert "No rows" in injected.text
+    first = posted(analyst, sql=sql)  # the form has no fields for them yet
+    assert first.status_code == 422
+    assert 'name="p.who"' in first.text
     wrong = posted(analyst, **{"sql": sql, "p.who": "x", "p.most": "many", "t.most": "int"})
     assert wrong.status_code == 422
     assert 'id="trouble"' in wrong.text
@@ -306,6 +309,21 @@ def test_data_cannot_act_in_a_page_or_a_spreadsheet(analyst: FlaskClient) -> Non
     assert lines[1].endswith(",-5")
     exact = pd.read_parquet(io.BytesIO(posted(analyst, sql=sql, do="parquet").data))
     assert exact["=1+1"][0] == '=HYPERLINK("http://evil")'
+
+
+def test_values_are_shown_as_what_they_are(analyst: FlaskClient) -> None:
+    sql = """SELECT 1234567 AS n, NULL AS none, 0.5 AS x, '2026-03-31 23:30:00.000000' AS made_at, '2026-03-01' AS month
+        UNION ALL SELECT NULL, NULL, 1e300, NULL, NULL"""
+    cells = re.findall(r"<td( class=\"number\")?>(.*?)</td>", posted(analyst, sql=sql).text)
+    number = ' class="number"'
+    assert cells[:5] == [
+        (number, "1234567"),
+        ("", ""),
+        (number, "0.5"),
+        ("", "2026-03-31 23:30:00"),
+        ("", "2026-03-01"),
+    ]
+    assert [text for _, text in cells[5:]] == ["", "", f"{1e300:.6g}", "", ""]
 
 
 # The board, the dictionary and the report
