@@ -16,14 +16,14 @@ from persona.analyze.questions import questions
 from persona.errors import BadInput
 from persona.store.warehouse import Result, Warehouse
 
-_SAME_EVERYWHERE = ("time", "date", "flag", "vector", "json")  # what the databases write in different ways
+_SAME_EVERYWHERE = ("time", "date", "vector", "json")  # what the databases write in different ways
 
 
 def run(
     warehouse: Warehouse, sql: str, parameters: Mapping[str, Any], seconds: float, most: int | None
 ) -> AbstractContextManager[Result]:
     """Run a question by its name, or SQL that somebody wrote. Raises BadInput."""
-    if " " not in sql.strip() and "\n" not in sql.strip():
+    if len(sql.split()) == 1:
         question = questions().get(sql.strip())
         if question is None:
             raise BadInput("sql", f"there is no question {sql!r}; choose from {', '.join(questions())}, or write SQL")
@@ -63,8 +63,8 @@ def stream(
 def as_frame(rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows as a frame that is the same on both databases.
 
-    Times, dates and flags of the data dictionary, and what ends like them (`..._at`, `..._month`, `..._day`), have its
-    types wherever they come up; decimal numbers are floats; all others are as pandas reads them.
+    Times, dates, vectors and JSON of the data dictionary have its types wherever they come up, and so have columns
+    whose names end in `_at`, `_month` and `_day`; decimal numbers are floats; all others are as pandas reads them.
     """
     known = _known()
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
@@ -77,12 +77,22 @@ def _series(name: str, values: list[Any], column: Column | None) -> pd.Series:
         column = _by_values(name, values)
     if column is not None:
         try:
+            _look(values, column.type)
             return typed([(value,) for value in values], [name], {name: column})[name]
         except (TypeError, ValueError):  # a column of that name which is something else
             pass
     if any(isinstance(value, Decimal) for value in values):
         return pd.Series([None if value is None else float(value) for value in values], dtype="float64")
     return pd.Series(values, dtype=None if values else object)
+
+
+def _look(values: list[Any], kind: str) -> None:
+    """Raise TypeError or ValueError unless values that should be times or dates can be read as such."""
+    if kind in ("time", "date"):
+        of = datetime if kind == "time" else date
+        for value in values:
+            if value is not None and not isinstance(value, of):
+                of.fromisoformat(value)
 
 
 def _by_values(name: str, values: list[Any]) -> Column | None:

@@ -72,6 +72,16 @@ def questions() -> dict[str, Question]:
     }
 
 
+def guessed(text: str) -> str | int | float:
+    """A value of a parameter that nothing is known of, from a command or a form: a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _parameter(name: str, **told: Any) -> Parameter:
     choices = tuple(told.pop("choices", ()))
     default = _READ[told["type"]](told.pop("default"))

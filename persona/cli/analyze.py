@@ -13,3 +13,5 @@ def analyze() -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (analyze,)
+
+from persona.cli import analyze_role, analyze_sql  # noqa: E402, F401  (they add themselves to the group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from persona.store import migrate
+from persona.store.analysts import Analysts
 from persona.store.audit import Audit
 from persona.store.batches import Batches
 from persona.store.engine import make_engine
@@ -26,7 +27,7 @@ from persona.store.users import Users
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading, Popularities,
+    Batches, Loading, Popularities, Analysts,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -109,10 +109,14 @@ class Warehouse:
     ) -> Iterator[Result]:
         """Run one statement that somebody wrote, like `query`. Raises BadInput too where there is no login for it."""
         with telling(self._analysts), explaining(seconds), self._analysts.connect() as connection:
-            if self.dialect == "postgresql":
-                connection.detach()  # what it leaves in its session, such as locks, goes with it
+            if self.dialect == "sqlite":
+                yield from self._run(connection, sql, parameters, seconds, most)
+                return
+            try:
                 self._look_who_asks(connection)
-            yield from self._run(connection, sql, parameters, seconds, most)
+                yield from self._run(connection, sql, parameters, seconds, most)
+            finally:
+                connection.invalidate()  # what it leaves in its session, such as locks, goes with it
 
     def _run(
         self,
@@ -127,9 +131,9 @@ class Warehouse:
         values = bound(compiled, parameters or {}, self.dialect)
         with self._limited(connection, compiled, seconds):
             reading = connection.execution_options(stream_results=True)
-            found: CursorResult[Any] = reading.execute(statement, values)
-            pages = found.partitions(AT_ONCE) if most is None and seconds is None else _pages(found, seconds, most)
-            yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in pages))
+            with closing(reading.execute(statement, values)) as found:
+                pages = found.partitions(AT_ONCE) if most is None and seconds is None else _pages(found, seconds, most)
+                yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in pages))
 
     @contextmanager
     def _limited(self, connection: Connection, statement: SQLCompiler, seconds: float | None) -> Iterator[None]:
