@@ -43,11 +43,12 @@ class BoardSegment(BaseModel):
 
 
 class Board(BaseModel):
-    """Everything on it, in the order in which it is shown."""
+    """Everything on it, in the order in which it is shown. notes: what is left out, and why."""
 
     model_config = ConfigDict(frozen=True)
 
     made_at: datetime
+    notes: tuple[str, ...] = ()
     pictures: tuple[BoardPicture, ...] = ()
     segments: tuple[BoardSegment, ...] = ()
 
