@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Literal
 
 import jwt
-from flask import Flask, abort, current_app, g, request
+from flask import Flask, abort, current_app, g, redirect, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
+from werkzeug.wrappers import Response
 
 from persona.errors import NotFound
+from persona.serve.analyst_session import Sessions
 from persona.serve.modes import OPEN, check_local, check_settings, is_open
 from persona.serve.tokens import Tokens, check_own
 from persona.settings import Settings
@@ -20,8 +22,9 @@ from persona.store.audit import Detail
 from persona.store.keys import PREFIX, ApiKey, Scope, key_id, matches
 
 # What an endpoint asks of who calls it. public: nothing (a picture's address cannot be guessed: who has it was given
-# it); page: open mode, since browsers have no keys. What is not in this table is refused.
-SCOPES: dict[str, Scope | Literal["public", "page"]] = {
+# it); page: open mode, since browsers have no keys; session: open mode, or who has logged in by an analyst's key. What
+# is not in this table is refused.
+SCOPES: dict[str, Scope | Literal["public", "page", "session"]] = {
     "health.livez": "public",
     "health.readyz": "public",
     "health.metrics": "analyst",
@@ -73,6 +76,17 @@ SCOPES: dict[str, Scope | Literal["public", "page"]] = {
     "makeup_page.make_up": "page",
     "style_page.style_page": "page",
     "style_page.put_on": "page",
+    "analyst_login.login": "public",
+    "analyst_login.log_in": "public",
+    "analyst_login.log_out": "public",
+    "analyst.overview": "session",
+    "analyst.board_picture": "session",
+    "analyst.data_dictionary": "session",
+    "analyst.trust": "session",
+    "analyst_query.queries": "session",
+    "analyst_query.query": "session",
+    "analyst_query.run": "session",
+    "analyst_query.forget": "session",
 }
 # What makes sense for one user, who then may ask it about themselves. Not among it: what names other users in answers
 # (the owners of styles), and what changes things for all.
@@ -100,19 +114,26 @@ class Keyring:
     def find(self, secret: str) -> ApiKey | None:
         """The key in force with this secret, or None. Raises what the store raises when it cannot say."""
         number = key_id(secret)
-        if number is None:
-            return None
+        key, digest = self._read(number) if number else (None, "")
+        return key if key and matches(secret, digest) and key.in_force() else None
+
+    def named(self, number: str) -> ApiKey | None:
+        """The key in force with this id, or None: for who has shown its secret before. Raises likewise."""
+        key, _ = self._read(number)
+        return key if key and key.in_force() else None
+
+    def _read(self, number: str) -> tuple[ApiKey | None, str]:
         read_at, key, digest = self._known.get(number, (0.0, None, ""))
         now = time.monotonic()
         if key is None or now - read_at > FRESH:
             found = self._store().find_key(number)
             if found is None:
-                return None
+                return None, ""
             key, digest = found
             if len(self._known) >= _MOST_KEYS:
                 self._known.clear()
             self._known[number] = now, key, digest
-        return key if matches(secret, digest) and key.in_force() else None
+        return key, digest
 
 
 class Guard:
@@ -123,25 +144,40 @@ class Guard:
         check_settings(settings)
         self.open = is_open(settings)
         self._origins = settings.cors_origins
-        self._keys = Keyring(store)
+        self.keys = Keyring(store)
+        self.sessions = Sessions(app.config["SECRET_KEY"])
         self._tokens = Tokens(settings, app.config["SECRET_KEY"]) if settings.jwt_key else None
 
-    def admit(self) -> None:
-        """Let a request pass, having said in `flask.g.actor` who asks; or answer 401, 403 or 404."""
+    def admit(self) -> Response | None:
+        """Let a request pass, having said in `flask.g.actor` who asks; or answer 401, 403, 404 or where to log in."""
         endpoint, g.actor = request.endpoint, "open" if self.open else "public"
         wanted = SCOPES.get(endpoint or "")
         if (
             endpoint is None or endpoint in _HEALTH
         ):  # there is nothing at this address, or nothing to be kept from anyone
-            return
+            return None
         if wanted is None:
             abort(403, "Nobody may use this address: the table of scopes does not name it.")
         if self.open:
             check_local(request, self._origins)
         elif wanted == "page":
             raise NotFound(f"The pages are only there in development mode. {OPEN}")
+        elif wanted == "session":
+            return self._check_session()
         elif wanted != "public" and request.method != "OPTIONS":  # a browser asks that first, and without a key
             self._authorise(endpoint, wanted)
+        return None
+
+    def _check_session(self) -> Response | None:
+        """An analyst's key has to be in force at every request, not only at the one that logged in."""
+        number = self.sessions.key_id()
+        key = self.keys.named(number) if number else None
+        if key is not None and key.allows("analyst"):
+            g.actor = key.id
+            return None
+        if request.method in ("GET", "HEAD"):
+            return redirect(url_for("analyst_login.login"), 303)
+        raise _unauthorised("You are logged out, so nothing was done: log in again at /analyst/login.")
 
     def _authorise(self, endpoint: str, wanted: str) -> None:
         secret = _credential()
@@ -153,7 +189,7 @@ class Guard:
             self._check_token(self._tokens, secret, endpoint)
 
     def _check_key(self, secret: str, wanted: str) -> None:
-        key = self._keys.find(secret)
+        key = self.keys.find(secret)
         if key is None:
             raise _unauthorised("This API key is unknown, revoked or expired: ask for a new one.", "invalid_token")
         g.actor = key.id
@@ -174,17 +210,21 @@ class Guard:
 
 def register(app: Flask, settings: Settings, store: Callable[[], Store]) -> None:
     """Ask every request of an application who it comes from. Raises BadInput for settings that cannot be."""
-    guard = Guard(app, settings, store)
-    app.extensions["persona-guard"] = guard
-    app.before_request(guard.admit)
-    if guard.open:
+    made = app.extensions["persona-guard"] = Guard(app, settings, store)
+    app.before_request(made.admit)
+    if made.open:
         app.logger.warning(OPEN)
+
+
+def guard() -> Guard:
+    """The Guard of the application that is answering."""
+    found: Guard = current_app.extensions["persona-guard"]
+    return found
 
 
 def serves_openly() -> bool:
     """Whether the application that is answering is in development mode."""
-    guard: Guard = current_app.extensions["persona-guard"]
-    return guard.open
+    return guard().open
 
 
 def audit(store: Store, action: str, **details: Detail) -> None:

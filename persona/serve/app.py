@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIFlask
 
 from persona.recommend import Recommender
-from persona.serve import access, admission, docs, idempotency, limits, logs, problems, security, traces
+from persona.serve import access, admission, analyst, docs, idempotency, limits, logs, problems, security, traces
 from persona.serve.api import api
 from persona.serve.export import export
 from persona.serve.gallery import gallery
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     idempotency.register(app)
     for blueprint in (api, lists, export, jobs, makeup, styles, pictures, health, gallery, makeup_page, style_page):
         app.register_blueprint(blueprint)
+    analyst.register(app, settings)
     service = app.extensions["persona"] = Service(settings, recommender)
     service.start()
     worker = app.extensions["persona.jobs"] = Worker(service)

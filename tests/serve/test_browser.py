@@ -267,3 +267,23 @@ def test_style_without_javascript(chromium: Any, shared_server: Any) -> None:
     page.get_by_role("button", name="Put it on").click()
     assert "The reference" in page.get_by_role("alert").inner_text()
     context.close()
+
+
+def test_an_analyst_asks_in_sql(page: Any) -> None:
+    page.goto("/analyst")
+    assert fits(page)
+    page.get_by_role("link", name="Queries").click()
+    page.get_by_role("link", name="Write your own").click()
+    page.get_by_label("SQL").fill("SELECT category, count(*) AS garments FROM dim_item WHERE active GROUP BY category")
+    page.get_by_role("button", name="Run").click()
+    table = page.get_by_role("table")
+    assert table.get_by_role("columnheader").all_inner_texts() == ["category", "garments"]
+    assert table.get_by_role("cell", name="dress", exact=True).count() == 1
+    assert page.evaluate("document.querySelector('.scroll').getBoundingClientRect().top") < page.viewport_size["height"]
+    assert fits(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert download.value.suggested_filename == "query.csv"
+    page.get_by_role("link", name="Dictionary").click()
+    assert page.get_by_role("heading", name="agg_item_day").count() == 1
+    assert fits(page)
