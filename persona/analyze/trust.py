@@ -75,10 +75,7 @@ def trust_report(settings: Settings, extent: Extent = Extent(), seed: int = 0) -
             },
             "rights": rights(store.rights_counts()),
             "copying": copying(settings.models),
-            "consents": {
-                purpose: {answer: _counted(count) for answer, count in counts.items()}
-                for purpose, counts in store.consent_counts().items()
-            },
+            "consents": {purpose: answers(counts) for purpose, counts in store.consent_counts().items()},
             "accounted": [
                 {"month": month, "action": action, "count": count} for month, action, count in store.accounted_months()
             ],
@@ -90,6 +87,17 @@ def trust_report(settings: Settings, extent: Extent = Extent(), seed: int = 0) -
 def _counted(count: int) -> int | str:
     """A number of users, unless so few that it would tell of somebody."""
     return count if count == 0 or count >= SMALLEST else f"fewer than {SMALLEST}"
+
+
+def answers(counts: Mapping[str, int]) -> dict[str, int | str]:
+    """Users by their answer. Beside one that few gave the others are rounded, or it could be found by subtraction."""
+    told = {answer: _counted(count) for answer, count in counts.items()}
+    if not any(isinstance(count, str) for count in told.values()):
+        return told
+    return {
+        answer: f"about {round(count / SMALLEST) * SMALLEST}" if isinstance(count, int) and count else count
+        for answer, count in told.items()
+    }
 
 
 def _would_be_shown(ids: Sequence[str], asked: Asked, foreseen: Foreseen | None) -> dict[str, int]:

@@ -12,7 +12,7 @@ from persona.errors import PersonaError
 
 COPYING = ("copy_ratio", "copy_ratio_of_copies", "held_out", "trained_on")
 GENERATORS = ("gan", "look-gan")
-DATED = ("date", "trained_on_stored", "trained_on_simulated", "dp_epsilon", "dp_delta", "model")
+DATED = ("date", "trained_on_stored", "trained_on_simulated", "dp_epsilon", "dp_delta")
 
 
 def model_cards(folder: Path, in_use: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
@@ -39,7 +39,6 @@ def _card(path: Path, in_use: Mapping[str, Mapping[str, int]]) -> dict[str, Any]
         "made": made,
         "facts": {key: measured[key] for key in DATED if key in measured},
         "card": card.read_text() if card.exists() else None,
-        "link": str(card.resolve().as_uri()) if card.exists() else None,
     }
 
 

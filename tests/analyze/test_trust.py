@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 from persona.analyze.fairness import SMALLEST, by_groups
 from persona.analyze.store import AnalystStore
-from persona.analyze.trust import missing, rights
+from persona.analyze.trust import answers, missing, rights
 from persona.analyze.trust_page import page, write_report
 from persona.analyze.trust_ranking import _held_out, ask, foresee, ranking_quality
 from persona.analyze.trust_shown import exposure, gini, online_rates, places
@@ -113,6 +113,12 @@ def test_what_of_rights_is_missing() -> None:
     found = rights([count(), count(licence="none"), count(generated=True, source="unknown")])
     assert (found["pictures"], found["open"], found["training_pictures"], found["training_open"]) == (9, 6, 6, 3)
     assert found["coverage"] == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_an_answer_that_few_gave_cannot_be_found_by_subtraction() -> None:
+    assert answers({"granted": 600, "refused": 40, "unanswered": 0}) == {"granted": 600, "refused": 40, "unanswered": 0}
+    few = {"granted": 607, "refused": 6, "unanswered": 0}
+    assert answers(few) == {"granted": "about 600", "refused": "fewer than 20", "unanswered": 0}
 
 
 def test_the_thing_favoured_last_is_held_out_with_every_sight_of_it() -> None:
@@ -222,7 +228,7 @@ def report_of(owner: str) -> dict[str, Any]:
     figures = by_groups(people(a=30, b=30), np.random.default_rng(0).random(60))
     none = by_groups(people(a=3), np.ones(3))
     card = {"name": "m", "kind": "gan", "version": "m@1", "made": {"m@1": {"generations": 4}}, "facts": {"date": "x"},
-            "card": f"# {owner}", "link": "file:///m/README.md"}  # fmt: skip
+            "card": f"# {owner}"}  # fmt: skip
     return {
         "made": "2026-01-01", "seed": 0, "smallest_group": SMALLEST, "models": {"taste": "t@1", "generator": "g@1"},
         "users_seen": 60, "users_asked": 60, "items": 50, "extent": {},
@@ -255,6 +261,7 @@ def test_the_page_stands_alone_and_is_readable_and_escapes_what_it_is_told() -> 
     assert inside >= {"quality", "exposure", "rights", "copying", "people", "models", "limits"}
     assert not re.search(r'(src|href)="https?:', text)
     assert "default-src 'none'" in text
+    assert "built-in" not in text  # of a dict's methods
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
