@@ -29,13 +29,14 @@ _PATIENCE = "10s"  # the tables are locked for a moment; who waits for that keep
 # of a login, where it does not say otherwise; work_mem is for who may see what, looked up for millions of rows
 _DEFAULTS = {"default_transaction_read_only": "on", "statement_timeout": "60s", "work_mem": "64MB"}
 # which rows analysts see; of other tables with a user_id: those of users whom they see
+_OF_A_USER = "EXISTS (SELECT FROM users WHERE users.id = {}.user_id)"
 _SEEN = {
     "users": "analysed",
+    "consents": f"purpose = 'training' AND {_OF_A_USER.format('consents')}",
     "items": "domain = 'garment' OR owner IS NULL",
     "item_days": "EXISTS (SELECT FROM items WHERE items.id = item_days.item_id)",
     "generations": "user_id IS NULL OR EXISTS (SELECT FROM users WHERE users.id = generations.user_id)",
 }
-_OF_A_USER = "EXISTS (SELECT FROM users WHERE users.id = {}.user_id)"
 # the database knows which columns its views are made of
 _COLUMNS = text(
     """SELECT t.relname, array_agg(DISTINCT a.attname::text ORDER BY a.attname::text)

@@ -51,7 +51,7 @@ def asked(request: pytest.FixtureRequest) -> Iterator[AnalystStore]:
         ("SELECT size_top FROM users", "Analysts read the views"),
         ("WITH dim_user AS (SELECT size_top FROM users) SELECT * FROM dim_user", "Analysts read the views"),
         ("WITH dim_user(a) AS (SELECT digest FROM api_keys) SELECT a FROM dim_user", "Analysts read the views"),
-        ("SELECT (SELECT count(*) FROM consents) AS n FROM dim_user", "Analysts read the views"),
+        ("SELECT (SELECT count(*) FROM audit_log) AS n FROM dim_user", "Analysts read the views"),
         ("SELECT * FROM (SELECT key FROM events) AS fct_event", "Analysts read the views"),
         ("SELECT load_extension('x')", "Analysts read the views"),
         ("SELECT pg_read_file('/etc/passwd')", "Analysts read the views"),

@@ -24,7 +24,7 @@ PERSONAL = [
     "SELECT size_top FROM users", "SELECT face_shape FROM users", "SELECT updated_at FROM users", "SELECT * FROM users",
     "SELECT size_shoe FROM user_versions", "SELECT picture FROM generations", "SELECT seed FROM generations",
     "SELECT reasons FROM generations", "SELECT made_from FROM condition_vectors", "SELECT key FROM events",
-    "SELECT picture FROM items", "SELECT look FROM items", "SELECT 1 FROM consents", "SELECT 1 FROM api_keys",
+    "SELECT picture FROM items", "SELECT look FROM items", "SELECT changed_at FROM consents", "SELECT 1 FROM api_keys",
     "SELECT 1 FROM audit_log", "SELECT 1 FROM jobs", "SELECT 1 FROM idempotency", "SELECT 1 FROM user_catalogues",
     "SELECT 1 FROM styles", "SELECT 1 FROM style_vectors",
     "SELECT query_to_xml('SELECT size_top FROM users', true, true, '')",
