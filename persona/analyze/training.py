@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from persona.analyze.asof import WEIGHTS
-from persona.analyze.dictionary import view_named
-from persona.analyze.frames import everything
 from persona.analyze.times import as_parameter, aware_column
 from persona.errors import BadInput
 from persona.store.engine import batches
@@ -49,11 +47,12 @@ def training_frame(store: AnalystStore, entities: pd.DataFrame) -> pd.DataFrame:
     wanted = _checked(entities)
     allowed = _allowed(store, wanted["user_id"])
     rows = wanted[allowed == "yes"].sort_values("at", kind="stable")
+    garments = _garments(store)
     parts = [
-        _known(store, rows[rows["user_id"].isin(users)], users)
+        _known(store, rows[rows["user_id"].isin(users)], users, garments)
         for users in batches(sorted(rows["user_id"].unique()), AT_ONCE)
     ]
-    features = pd.concat(parts or [_known(store, rows, [])]).sort_index()
+    features = pd.concat(parts or [_known(store, rows, [], garments)]).sort_index()
     found = entities.iloc[features.index]
     found = pd.concat([found, features.set_axis(found.index)], axis=1)
     found.attrs["left_out"] = {why: int((allowed == why).sum()) for why in ("not seen", "no consent")}
@@ -89,9 +88,9 @@ def among(users: Sequence[str]) -> tuple[str, dict[str, str]]:
     return f"user_id IN ({', '.join(f':{name}' for name in names) or 'NULL'})", dict(zip(names, users, strict=True))
 
 
-def _known(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -> pd.DataFrame:
+def _known(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str], garments: pd.DataFrame) -> pd.DataFrame:
     """The features of rows in order of time, all of these users."""
-    parts = [reading(store, rows, users) for reading in (_profiles, _acts, _embeddings)]
+    parts = [_profiles(store, rows, users), _acts(store, rows, users, garments), _embeddings(store, rows, users)]
     return pd.concat(parts, axis=1)[FEATURES]
 
 
@@ -112,9 +111,9 @@ def _profiles(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -> 
     return pd.concat([traits, pd.DataFrame(stated[place], rows.index, STATED)], axis=1)
 
 
-def _acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -> pd.DataFrame:
-    acts = _read_acts(store, rows, users)
-    sums = _sums(acts)
+def _acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str], garments: pd.DataFrame) -> pd.DataFrame:
+    acts = _read_acts(store, rows, users, garments)
+    sums = _sums(acts, garments)
     last = _last(rows, acts, "at", exact=False)
     first = np.searchsorted(acts["user_id"].to_numpy(str), rows["user_id"].to_numpy(str))
     done = np.where(last[:, None] >= 0, sums[last + 1] - sums[np.where(last >= 0, first, 0)], 0.0)
@@ -125,20 +124,30 @@ def _acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -> pd.D
     return pd.concat([told, numbers, pd.DataFrame(shares(weights), rows.index, TASTE)], axis=1)
 
 
-def _read_acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -> pd.DataFrame:
-    """What these users did with garments before the last of the rows, by user and time."""
+def _read_acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str], garments: pd.DataFrame) -> pd.DataFrame:
+    """What these users did with garments before the last of the rows, by user and time.
+
+    The garments are beside, not joined in SQL: SQLite would go from them to all of their events.
+    """
     where, parameters = among(users)
-    at = as_parameter(rows["at"].max().ceil("us").to_pydatetime(), store.warehouse.dialect) if len(rows) else None
-    facets = ", ".join(f"i.{facet}" for facet in FACET_NAMES)
-    sql = f"""
-        SELECT e.user_id, e.at, e.type, {facets} FROM fct_event e JOIN dim_item i ON i.item_id = e.item_id
-        WHERE e.{where} AND i.domain = 'garment' AND e.at < :before"""
-    types = view_named("fct_event").columns | view_named("dim_item").columns
-    found = everything(store.warehouse, sql, {**parameters, "before": at}, types)
+    before = as_parameter(rows["at"].max().ceil("us").to_pydatetime(), store.warehouse.dialect) if len(rows) else None
+    columns = ["user_id", "at", "type", "item_id"]
+    found = store.frame("fct_event", columns, f"{where} AND at < :before", {**parameters, "before": before})
+    place = garments.index.get_indexer(pd.Index(found["item_id"]))
+    found = found.drop(columns="item_id").assign(garment=place)[place >= 0]
     return found.sort_values(["user_id", "at"], kind="stable", ignore_index=True)
 
 
-def _sums(acts: pd.DataFrame) -> NDArray[np.float64]:
+def _garments(store: AnalystStore) -> pd.DataFrame:
+    """Garments (index) and, for each facet, the code of what is said of them, -1 for nothing."""
+    found = store.frame("dim_item", ["item_id", *FACET_NAMES], "domain = 'garment'").set_index("item_id")
+    for facet in FACET_NAMES:
+        codes = {value: statement_code(facet, value) for name, value in STATEMENTS if name == facet}
+        found[facet] = found[facet].astype(object).map(codes).fillna(-1).astype(int)
+    return found
+
+
+def _sums(acts: pd.DataFrame, garments: pd.DataFrame) -> NDArray[np.float64]:
     """What came together up to each act: counts by type, then weights by statement, (n + 1, 7 + 37)."""
     parts = np.zeros((len(acts) + 1, len(COUNTS) + len(STATEMENTS)))
     kinds = acts["type"].astype(str)
@@ -146,8 +155,7 @@ def _sums(acts: pd.DataFrame) -> NDArray[np.float64]:
     parts[row, kinds.map({kind: place for place, kind in enumerate(EVENT_TYPES)}).to_numpy(int)] = 1
     weight = kinds.map(WEIGHTS).to_numpy(float)
     for facet in FACET_NAMES:
-        codes = {value: statement_code(facet, value) for name, value in STATEMENTS if name == facet}
-        place = acts[facet].astype(object).map(codes).fillna(-1).to_numpy(int)
+        place = garments[facet].to_numpy()[acts["garment"]]
         told = place >= 0
         parts[row[told], len(COUNTS) + place[told]] = weight[told]
     return parts.cumsum(0)
@@ -167,7 +175,7 @@ def _embeddings(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str]) -
     made = made.sort_values(["as_of", "version"], ignore_index=True)
     last = made.reindex(_last(rows, made, "as_of", exact=False)).set_axis(rows.index)
     vectors = last["vector"].astype(object).where(last["vector"].notna(), None)
-    return pd.DataFrame({"embedding": vectors, "embedding_version": last["version"]}, rows.index)
+    return pd.DataFrame({"embedding": vectors, "embedding_version": last["version"].astype("str")}, rows.index)
 
 
 def _utc(times: pd.Series) -> NDArray[np.datetime64]:
