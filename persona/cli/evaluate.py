@@ -94,11 +94,15 @@ def evaluate_inverter(garments: int, as_json: bool, record: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to keep trained models in: run again, it goes on after them. Default: runs/taste-NAME.",
 )
+@click.option(
+    "--dp-epsilon", "epsilons", type=float, multiple=True,
+    help="Say instead what differential privacy costs on a file's users, by budget; nothing is kept.",
+)  # fmt: skip
 @AS_JSON
 @RECORD
 def evaluate_taste(
-    data: str, users: int, attributes: Path | None, seeds: int, rounds: int | None, out: Path | None, as_json: bool,
-    record: bool,
+    data: str, users: int, attributes: Path | None, seeds: int, rounds: int | None, out: Path | None,
+    epsilons: tuple[float, ...], as_json: bool, record: bool,
 ) -> None:  # fmt: skip
     """Rank everything for users who were held out, beside popularity and other controls.
 
@@ -106,9 +110,16 @@ def evaluate_taste(
     anew, some minutes a seed. Only the figures of simulated and beauty are kept.
     """
     from persona.cli import evaluate_taste as command
+    from persona.cli.output import print_json, print_values
     from persona.settings import load_settings
 
     settings = load_settings()
+    if epsilons:
+        found = command.private(settings, data, attributes, epsilons, rounds)
+        print_values(found, {})
+        if as_json:
+            print_json(found)
+        return
     if data == "simulated":
         values, why = command.simulated(settings, users)
     else:

@@ -47,6 +47,21 @@ def on_file(
     return {key: value for key, value in values.items() if not key.endswith("_why")}, why
 
 
+def private(
+    settings: Settings, name: str, attributes: Path | None, epsilons: tuple[float, ...], rounds: int | None
+) -> dict[str, Any]:
+    """What differential privacy costs on the users of "beauty" or of a file, by budget."""
+    from persona.taste.private import needs_opacus
+    from persona.taste.private_benchmark import private_cost
+
+    needs_opacus()
+    if name == "simulated":
+        raise BadInput("--dp-epsilon", "models are trained on the users of a file: add --data beauty or --data FILE")
+    data = _beauty(settings) if name == "beauty" else _data(Path(name), attributes)
+    recipe = replace(Recipe(), rounds=rounds) if rounds else Recipe()
+    return private_cost(data, epsilons, recipe=recipe, say=lambda line: click.echo(line, err=True))
+
+
 def _reason(key: str, values: dict[str, Any]) -> str:
     baseline = key.partition("_")[0]
     if f"{baseline}_why" in values:

@@ -35,6 +35,8 @@ def private_cost(
     No popularity is added to their scores, for that of the training is not private; the ordinary model reads it.
     """
     recipe, split = recipe or Recipe(), leave_one_out(data.sequences)
+    for epsilon in epsilons:
+        replace(budget, epsilon=epsilon).check(len(split.train))
     items = replace(data.items(split.train), popularity=np.zeros(len(data.sequences.items), np.float32))
     users = split.train.as_users()
     result: dict[str, Any] = {"users": len(users), "items": len(items)}

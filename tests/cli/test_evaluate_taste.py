@@ -66,3 +66,16 @@ def test_what_cannot_be_read_is_said(folder: Path, arguments: tuple[str, ...], s
     assert done.exit_code == 2
     assert re.search(said, done.output)
     assert not (folder / "runs").exists()
+
+
+def test_what_privacy_costs_is_asked_of_a_file_with_enough_users_and_a_budget_that_promises_something(
+    folder: Path,
+) -> None:
+    (folder / "few.txt").write_text(histories(40))
+    (folder / "mine.txt").write_text(histories(120))
+    for data, epsilon, why in (
+        ("simulated", "2", "--data FILE"), ("few.txt", "2", "40 users"), ("mine.txt", "0", "not above 0"),
+    ):  # fmt: skip
+        refused = run("evaluate", "taste", "--data", data, "--dp-epsilon", epsilon)
+        assert refused.exit_code == 2
+        assert why in refused.stderr

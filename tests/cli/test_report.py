@@ -17,7 +17,7 @@ def test_the_report_of_a_demo_has_figures_by_group(
 ) -> None:
     shutil.copytree(in_demo.settings.home, tmp_path / "home")
     monkeypatch.setenv("PERSONA_HOME", str(tmp_path / "home"))
-    simulated = run("simulate", "--users", "120", "--events", "3000")
+    simulated = run("simulate", "--users", "120", "--events", "1200")
     assert simulated.exit_code == 0, simulated.output
     result = run("report", "trust", "--out", str(tmp_path / "trust"), "--quick", "--json")
     assert result.exit_code == 0, result.output
