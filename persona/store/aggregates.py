@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Date, Double, String, func, literal, select, text, type_coerce, update
 from sqlalchemy.orm import Session
 
-from persona.store.bulk import append_plain, insert_new, time_text, without_row_checks
+from persona.store.bulk import append_plain, committed_later, insert_new, time_text, without_row_checks
 from persona.store.counting import MARK, count_days, mark_stale, mark_these_stale, watermark
 from persona.store.engine import Database, batches
 from persona.store.records import FACETS
@@ -95,7 +95,8 @@ class Aggregates(Database):
     def _count_events(self, done: Refreshed, bound: int, tell: Progress) -> Refreshed:
         """The first half."""
         with self._reading() as session:
-            since = session.scalar(select(watermark())) or 0
+            todo = select(func.min(EventRow.id)).where(EventRow.id > watermark())
+            since = (session.scalar(todo) or 1) - 1
         while True:
             with self._writing() as session:
                 after = _turn(session)
@@ -109,6 +110,7 @@ class Aggregates(Database):
                 days = count_days(session, *which)
                 mark_stale(session, *which)
                 _move(session, last)
+                committed_later(session)
             done = replace(done, events=done.events + events, days=done.days + days)
             tell("events", last - since, bound - since)
 
@@ -137,6 +139,7 @@ class Aggregates(Database):
         sums = self._sums(session, users, mark)
         begins = [since[user] for user in users]
         without_row_checks(session)  # whoever erases a user waits for us
+        committed_later(session)
         month = TasteMonthRow.__table__
         begin = select(StaleTasteRow.since).where(StaleTasteRow.user_id == month.c.user_id).scalar_subquery()
         session.execute(month.delete().where(month.c.user_id.in_(since), month.c.month >= begin))
