@@ -31,6 +31,7 @@ WANTED = {
     "style learn", "style list", "style retire", "style restore", "figures", "keys create", "keys list", "keys rotate",
     "keys revoke", "audit", "privacy export", "privacy sweep", "bench batch", "batch run", "batch plan", "batch resume",
     "batch status", "batch verify", "batch push", "batch lookbook", "batch sheet", "analyze refresh",
+    "bench analyze",
 }  # fmt: skip
 
 
