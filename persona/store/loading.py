@@ -19,7 +19,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from persona.errors import BadInput, Conflict
-from persona.store.bulk import append_plain, existing, time_text, without_row_checks
+from persona.store.bulk import append_plain, committed_later, existing, time_text, without_row_checks
 from persona.store.engine import Database, batches
 from persona.store.events import SUBJECTS
 from persona.store.records import (
@@ -83,6 +83,7 @@ class Loading(Database):
             if unknown := items - existing(session, ItemRow.id, items):
                 raise BadInput("item_id", f"{min(unknown)!r} is not known; {SUBJECTS['item_id'][1]}")
             without_row_checks(session)
+            committed_later(session)  # a part that a power failure takes is loaded again
             stored = {}
             for table, names, rows in _tables(new, known, postgres=self._postgres):
                 append_plain(session, table, names, rows)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -84,6 +85,9 @@ class Base(DeclarativeBase):
     }
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
+
+
+_GENERATED = text("generation_id IS NOT NULL")
 
 
 def _of(table: str) -> ForeignKey:
@@ -208,7 +212,7 @@ class EventRow(Base):
     key: Mapped[str] = mapped_column(ID, unique=True)
     user_id: Mapped[str] = mapped_column(ID, _of("users"))
     item_id: Mapped[str | None] = mapped_column(ID, _of("items"), index=True)
-    generation_id: Mapped[str | None] = mapped_column(ID, _of("generations"), index=True)
+    generation_id: Mapped[str | None] = mapped_column(ID, _of("generations"))
     type: Mapped[Word]
     at: Mapped[datetime]
     rec_id: Mapped[str | None] = mapped_column(String(64))
@@ -216,6 +220,7 @@ class EventRow(Base):
     __table_args__ = (
         CheckConstraint("(item_id IS NULL) <> (generation_id IS NULL)", name="one_subject"),
         Index(None, "user_id", "at", "id"),
+        Index(None, "generation_id", postgresql_where=_GENERATED, sqlite_where=_GENERATED),
         {"sqlite_autoincrement": True},
     )
 

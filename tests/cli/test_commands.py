@@ -31,7 +31,7 @@ WANTED = {
     "style learn", "style list", "style retire", "style restore", "figures", "keys create", "keys list", "keys rotate",
     "keys revoke", "audit", "privacy export", "privacy sweep", "bench batch", "batch run", "batch plan", "batch resume",
     "batch status", "batch verify", "batch push", "batch lookbook", "batch sheet", "analyze board", "analyze refresh",
-    "analyze role", "analyze sql", "report trust",
+    "analyze role", "analyze sql", "report trust", "bench analyze",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 
 from persona.store import Event, Item, Profile, Rights, Store, Traits, aggregates, retention
 from persona.store.aggregates import Refreshed
@@ -61,7 +61,7 @@ def furnished(store: Store) -> Store:
 
 
 def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
-    with Warehouse.open(store.url) as warehouse, warehouse.query(sql) as found:
+    with Warehouse(store._engine).query(sql) as found:
         return [tuple(str(value) if hasattr(value, "year") else value for value in row)
                 for page in found.pages for row in page]  # fmt: skip
 
@@ -81,21 +81,17 @@ def by_hand(store: Store) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any
                 tastes[user_id][f"{facet}={value}"] += WEIGHTS[kind]  # type: ignore[assignment]
                 months[user_id, month, facet, value] += WEIGHTS[kind]
     days: Counter[Any] = Counter()
-    engine = create_engine(store.url)
-    with engine.connect() as connection:  # of everybody, also of those whom analysts do not see
+    with store._engine.connect() as connection:  # of everybody, also of those whom analysts do not see
         for item_id, kind, at in connection.execute(text("SELECT item_id, type, at FROM events")):
             days[item_id, str(at)[:10], PLURALS[kind]] += 1
-    engine.dispose()
     return {user_id: (counts[user_id], dict(taste)) for user_id, taste in tastes.items()}, dict(months), dict(days)
 
 
 def stored(store: Store) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]:
     """The same, as it was made."""
     names = [f"{facet}={value}" for facet, values in FACETS.items() for value in values]
-    engine = create_engine(store.url)
-    with engine.connect() as connection:
+    with store._engine.connect() as connection:
         vectors = connection.execute(text("SELECT user_id, events, vector FROM user_tastes")).all()
-    engine.dispose()
     tastes = {
         user_id: (events, dict(zip(names, np.frombuffer(vector, "<f4").tolist(), strict=True)))
         for user_id, events, vector in vectors
@@ -187,10 +183,13 @@ def take(store: Store, step: tuple[str, Any], number: int) -> None:
         store.refresh_analysis(rebuild=of)
 
 
-def test_whatever_happened_the_tables_are_what_the_events_say(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("many", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_whatever_happened_the_tables_are_what_the_events_say(
+    store: Store, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 3)
 
-    @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=12 if store._postgres else 60)
+    @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=many)
     @given(st.lists(steps, max_size=10))
     def property_(taken: list[tuple[str, Any]]) -> None:
         furnish(store)
@@ -297,9 +296,7 @@ def test_it_runs_beside_writers(furnished: Store, at_work: list[BaseException]) 
 def test_weights_are_plain_json(furnished: Store, an_event: MakeEvent) -> None:
     furnished.add_events([an_event("k1"), an_event("k2", 1, type="view"), an_event("k3", 2, item_id="i3", type="hide")])
     furnished.refresh_analysis()
-    engine = create_engine(furnished.url)
-    with engine.connect() as connection:
+    with furnished._engine.connect() as connection:
         (weights,) = connection.execute(text("SELECT weights FROM taste_months")).scalars()
-    engine.dispose()
     told = json.loads(weights) if isinstance(weights, str) else weights
     assert told == {"category=dress": 0.25, "colour=green": 1.25, "pattern=plain": 1.25}
