@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from persona.cli import analyze, batch, bench, data, evaluate, exporting, keys, makeup, privacy, service, style, train
+from persona.cli import (
+    analyze,
+    batch,
+    bench,
+    data,
+    evaluate,
+    exporting,
+    keys,
+    makeup,
+    privacy,
+    report,
+    service,
+    style,
+    train,
+)
 from persona.cli.command import Group
 
 __all__ = ["main"]
@@ -34,5 +48,6 @@ for command in (
     *batch.COMMANDS,
     *analyze.COMMANDS,
     *bench.COMMANDS,
+    *report.COMMANDS,
 ):
     main.add_command(command)

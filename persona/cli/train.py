@@ -71,23 +71,34 @@ def visual(epochs: int, out: Path, seed: int | None) -> None:
     "--domain", type=click.Choice(["garment", "look"]), default="garment", show_default=True,
     help="Taste in garments, or in makeup looks.",
 )  # fmt: skip
+@click.option(
+    "--dp-epsilon", type=float,
+    help="Differential privacy of each stored user: the most that their data may change the model (needs persona[dp]).",
+)  # fmt: skip
+@click.option("--dp-delta", type=float, default=1e-5, show_default=True, help="Chance that it changes it more.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path),
     help="Model folder to write. Default: runs/taste-garment or runs/taste-look.")  # fmt: skip
 @SEED
 def taste(
-    simulated: int, steps: int, start: Path | None, ids: bool, domain: Domain, out: Path | None, seed: int | None
-) -> None:
+    simulated: int, steps: int, start: Path | None, ids: bool, domain: Domain, dp_epsilon: float | None,
+    dp_delta: float, out: Path | None, seed: int | None,
+) -> None:  # fmt: skip
     """Train the model that reads a user's taste, from simulated users, wardrobes and users who consented.
 
-    From a trained model on, some hundred steps do for what has happened since.
+    From a trained model on, some hundred steps do for what has happened since. With --dp-epsilon the stored users are
+    learned from last, with noise, and no item keeps a vector of its own.
     """
     from persona.cli.output import print_values
     from persona.cli.train_taste import run
     from persona.settings import load_settings
+    from persona.taste.private import Budget
 
     settings = load_settings(seed=seed)
-    out = out or Path("runs") / f"taste-{domain}"
-    print_values(run(settings, out, simulated=simulated, steps=steps, keep_ids=ids, start=start, domain=domain), {})
+    out, budget = out or Path("runs") / f"taste-{domain}", None if dp_epsilon is None else Budget(dp_epsilon, dp_delta)
+    found = run(
+        settings, out, simulated=simulated, steps=steps, keep_ids=ids, start=start, domain=domain, budget=budget
+    )
+    print_values(found, {})
 
 
 @train.command(example="persona train gan --size 64 --images 400000 --out runs/garment-64")

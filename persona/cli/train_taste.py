@@ -16,6 +16,7 @@ from persona.store import Store
 from persona.store.records import Domain
 from persona.taste.fit import train_from_store
 from persona.taste.model import TasteModel
+from persona.taste.private import Budget
 from persona.taste.table import ItemTable
 from persona.taste.train import TrainSettings
 
@@ -24,11 +25,12 @@ VARIATIONS = 1200  # of the named looks, that a taste over looks is learnt on be
 
 def run(
     settings: Settings, out: Path, *, simulated: int, steps: int, keep_ids: bool, start: Path | None = None,
-    domain: Domain = "garment",
+    domain: Domain = "garment", budget: Budget | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train, or go on with the run in the same folder; write the model folder and return its metrics.
 
     start: folder of a model to go on from. domain: of looks, the stored ones and variations of the named ones.
+    budget: of the stored users' privacy.
     """
     how: dict[str, Any]
     if domain == "look":
@@ -44,7 +46,7 @@ def run(
         recipe = TrainSettings(steps=steps, seed=settings.seed)
         return train_from_store(
             store, table, out, settings=recipe, simulated=simulated, keep_ids=keep_ids, run=out, log=log,
-            start=TasteModel.load(start) if start else None, device=settings.torch_device, **how,
+            start=TasteModel.load(start) if start else None, device=settings.torch_device, budget=budget, **how,
         )  # fmt: skip
 
 

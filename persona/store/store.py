@@ -22,12 +22,13 @@ from persona.store.popularity import Popularities
 from persona.store.retention import Retention
 from persona.store.stamps import Stamps
 from persona.store.styles import Styles
+from persona.store.trust import TrustCounts
 from persona.store.users import Users
 
 
 class Store(
     Users, Items, Events, Generations, Styles, Pages, Stamps, Idempotency, Jobs, Export, Retention, Keys, Audit,
-    Batches, Loading, Popularities, Analysts,
+    Batches, Loading, Popularities, Analysts, TrustCounts,
 ):  # fmt: skip
     """Profiles, catalogue, events and what models made of them, in SQLite or PostgreSQL.
 

@@ -28,6 +28,7 @@ from persona.taste.evaluate import evaluate_simulated, evaluate_wardrobes
 from persona.taste.fusing import fuse
 from persona.taste.history import HistoryEntry, history_of
 from persona.taste.model import TasteModel
+from persona.taste.private import Budget, needs_opacus, train_privately
 from persona.taste.simulate import DEFAULT as SIMULATOR
 from persona.taste.simulate import Simulator, simulate
 from persona.taste.table import ItemTable
@@ -60,6 +61,7 @@ def train_from_store(
     log: Log | None = None,
     progress: bool = True,
     card_of: Callable[[dict[str, Any], ItemTable, TrainSettings], str] | None = None,
+    budget: Budget | None = None,
 ) -> dict[str, Any]:
     """Train a taste model for this catalogue, evaluate it, write it to the model folder `out` and return its metrics.
 
@@ -68,21 +70,43 @@ def train_from_store(
     log.jsonl; a run that was stopped goes on from there. log: called with (step, figures) as it goes, for TensorBoard.
     evaluated: how many simulated users to evaluate on. keep_ids: keep the embeddings of this catalogue's items; without
     them the model reads any catalogue. start: a model to go on from. device: to train on. card_of: writes the model
-    card; None: `card`. Raises BadInput if there is
+    card; None: `card`. budget: learn from the stored users last, by so much of their privacy
+    (`persona.taste.private`) and from the others before; ids are then not kept. Raises BadInput if there is
     nothing to learn from, or `run` holds another run.
     """
-    people = training_users(store, table, simulated, simulator, settings.seed)
+    stored = may_be_spent(budget, store, table, start) if budget else None
+    keep_ids = keep_ids and not budget
+    people = training_users(None if budget else store, table, simulated, simulator, settings.seed)
     table = table.with_popularity(people.trained.popularity(table))
     state = begin(table, settings, start=start, device=device)
     state = fit(state, table, people.trained, settings, run=run, log=log, progress=progress, start=start)
     model = state.model if keep_ids else state.model.without_ids()
-    metrics: dict[str, Any] = fuse(model, table, people.crowd, people.judged)
+    spent: dict[str, Any] = {}
+    if budget and stored is not None:
+        spent = train_privately(model, table, stored, budget, settings, progress=progress)
+        people.counts["trained_on_stored"] = len(stored)
+    metrics: dict[str, Any] = spent | fuse(model, table, people.crowd, people.judged)
     metrics |= {"fusion_weights": list(model.config.fusion.weights), "fusion_judged_on": people.judged_from}
     metrics |= evaluate_simulated(model, table, users=evaluated, crowd=5 * evaluated, settings=simulator)
     metrics |= evaluate_wardrobes(model, table) | people.counts
     metrics |= {"steps": state.step, "loss": round(state.loss, 4), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-    model.save(out, card=(card_of or card)(metrics, table, settings), metrics=metrics)
+    told = (card_of or card)(metrics, table, settings) + (privacy(spent) if spent else "")
+    model.save(out, card=told, metrics=metrics)
     return metrics
+
+
+def may_be_spent(budget: Budget, store: Store | None, table: ItemTable, start: TasteModel | None) -> Users:
+    """The stored users that a budget is to be spent on, looked at before anything takes time.
+
+    Raises BadInput as `Budget.check`, and for a model to go on from: what that has learned of users nobody counted.
+    """
+    needs_opacus()
+    if start is not None:
+        raise BadInput("from", "what a model has learned of users already is not counted; leave it out, or the budget")
+    stored = Users.of(consenting(store, table) if store is not None else [])
+    stored = stored.select(np.diff(stored.events) > 0)
+    budget.check(len(stored))
+    return stored
 
 
 @dataclass(frozen=True)
@@ -279,4 +303,17 @@ which conditions garments are generated for them.
 | figure | value |
 | --- | --- |
 {lines}
+"""
+
+
+def privacy(spent: dict[str, Any]) -> str:
+    """The model card's section about what `train_privately` spent."""
+    return f"""
+## Differential privacy
+
+Of each stored user, all their events and preferences together: epsilon {spent["dp_epsilon"]} at delta
+{spent["dp_delta"]:g}. DP-SGD over {spent["dp_users"]} users: {spent["dp_steps"]} steps of
+{spent["dp_users_a_step"]} expected, gradients clipped to {spent["dp_clip"]}, noise {spent["dp_noise"]} times that.
+Every training on the same users spends as much again. Simulated users and wardrobes, learned before, are not protected,
+and it is the weights that are private: popularity and co-occurrence, which a service adds from its store, are not.
 """

@@ -46,7 +46,8 @@ class TasteConfig:
     attribute_dropout: of one attribute; bare: of all of an item's, as of a new item of which there is only a picture.
     content: numbers of a content vector, 0 where items have none. vocabulary: values that attributes can have.
     fusion: what co-occurrence adds to its scores, chosen with it. feature_version: the visual network whose content
-    vectors the model was trained on.
+    vectors the model was trained on. epsilon, delta: the privacy of each user whom it was trained on
+    (`persona.taste.private`); None: none is promised.
     """
 
     width: int = 64
@@ -60,6 +61,8 @@ class TasteConfig:
     bare: float = 0.1
     fusion: Fusion = NEUTRAL
     feature_version: str = ""
+    epsilon: float | None = None
+    delta: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -85,6 +85,7 @@ def begin(
     OutOfDate if it was trained on another visual network's content vectors.
     """
     config = config or (start.config if start else TasteConfig(feature_version=table.feature_version))
+    config = replace(config, epsilon=None, delta=None)  # what is learned here is no secret kept
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = TasteModel(config, table.ids if settings.with_ids else ())

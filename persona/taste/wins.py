@@ -27,6 +27,16 @@ def wins_of(scores: NDArray[np.floating], owners: NDArray[np.integer], *, seed: 
     The interval resamples users, not things: the things of one user stand or fall together. Raises ValueError for other
     shapes, and where there is no wrong user.
     """
+    users, by_user = wins_by_user(scores, owners)
+    drawn = np.random.default_rng(seed).integers(len(users), size=(resamples, len(users)))
+    low, high = np.quantile(by_user[drawn].mean(1), [0.025, 0.975])
+    return Wins(float(by_user.mean()), float(low), float(high), len(owners), len(users))
+
+
+def wins_by_user(
+    scores: NDArray[np.floating], owners: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+    """The users who own something, rising, and the share that their things win: as `wins_of`, user by user."""
     scores = np.asarray(scores, np.float64)
     if scores.ndim != 2 or len(scores) != len(owners):
         raise ValueError(f"judge: scores {scores.shape} of {len(owners)} pictures, wanted (pictures, users)")
@@ -37,7 +47,4 @@ def wins_of(scores: NDArray[np.floating], owners: NDArray[np.integer], *, seed: 
     beaten = (scores < right) + 0.5 * (scores == right)
     by_thing = (beaten.sum(1) - 0.5) / (scores.shape[1] - 1)  # its own column is a tie with itself
     users = np.unique(owners)
-    by_user = np.array([by_thing[owners == user].mean() for user in users])
-    drawn = np.random.default_rng(seed).integers(len(users), size=(resamples, len(users)))
-    low, high = np.quantile(by_user[drawn].mean(1), [0.025, 0.975])
-    return Wins(float(by_user.mean()), float(low), float(high), len(scores), len(users))
+    return users, np.array([by_thing[owners == user].mean() for user in users])

@@ -32,6 +32,7 @@ WANTED = {
     "keys revoke", "audit", "privacy export", "privacy sweep", "bench batch", "batch run", "batch plan", "batch resume",
     "batch status", "batch verify", "batch push", "batch lookbook", "batch sheet",
     "analyze role", "analyze sql",
+    "report trust",
 }  # fmt: skip
 
 
