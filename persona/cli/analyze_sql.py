@@ -42,6 +42,7 @@ def run(
     Nothing can be written. On PostgreSQL SQL of one's own runs under the analysts' login (PERSONA_ANALYST_URL).
     """
     from persona.analyze import open_store
+    from persona.analyze.files import write_csv, write_parquet
     from persona.errors import BadInput
 
     if question and file:
@@ -52,10 +53,10 @@ def run(
     sql = file.read_text() if file else str(question)
     with open_store() as store:
         frame = store.sql(sql, _parameters(given, question), seconds=seconds, most=most)
-    if csv:
-        frame.to_csv(csv, index=False)
-    if parquet:
-        frame.to_parquet(parquet, index=False)
+    for out, write in ((csv, write_csv), (parquet, write_parquet)):
+        if out:
+            with out.open("wb") as opened:
+                write([frame], opened)
     if as_json:
         _print_json(frame)
     elif csv or parquet:

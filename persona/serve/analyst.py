@@ -44,7 +44,7 @@ def _frame() -> dict[str, Any]:
 def register(app: Flask, settings: Settings) -> None:
     """Give an application the analysts' pages."""
     opened = app.extensions["persona-desk"] = Desk(settings)
-    app.extensions["persona-numbers"] = Numbers(opened)
+    app.extensions["persona-numbers"] = Numbers(opened, lambda: app.extensions["persona"].recommender.store)
     for blueprint in (login_page, analyst, query_page):
         app.register_blueprint(blueprint)
 

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from persona.serve.analyst_desk import Desk
+from persona.store import Store
 from persona.store.popularity import SEGMENT
 
 FRESH = 300.0  # seconds
+ANSWERS = ("granted", "refused", "unanswered")
 _BY_ACTIVITY = "SELECT activity, count(*) AS users, sum(events) AS events FROM dim_user GROUP BY activity"
 _ITEMS = "SELECT count(*) AS items FROM dim_item WHERE active AND domain = 'garment'"
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What the overview says. at: when it was counted; facts: name and number, as text."""
+    """What the overview says. at: when it was counted; facts: name and number, as text; consents: numbers of users by
+    ANSWERS, by purpose, as text."""
 
     at: datetime
     facts: tuple[tuple[str, str], ...]
+    consents: dict[str, dict[str, str]]
 
 
 class Numbers:
     """Counts, and remembers what it counted. Threads may share it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk, self._lock = desk, threading.Lock()
-        self._read_at, self._counted = 0.0, Counted(datetime.now(UTC), ())
+    def __init__(self, desk: Desk, store: Callable[[], Store]) -> None:
+        self._desk, self._store, self._lock = desk, store, threading.Lock()
+        self._read_at, self._counted = 0.0, Counted(datetime.now(UTC), (), {})
 
     def read(self) -> Counted:
         """The numbers, no older than FRESH. Raises what the desk raises."""
@@ -49,7 +54,9 @@ class Numbers:
             ("Events with garments", f"{events:,}" if active >= SEGMENT else "not shown"),
             ("Garments in the catalogue", f"{items:,}"),
         )
-        return Counted(datetime.now(UTC), facts)
+        answers = self._store().consent_counts()
+        consents = {purpose: {name: _people(said[name]) for name in ANSWERS} for purpose, said in answers.items()}
+        return Counted(datetime.now(UTC), facts, consents)
 
 
 def _people(count: int) -> str:

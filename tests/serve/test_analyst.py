@@ -360,7 +360,11 @@ def test_numbers_of_few_are_not_shown(keyed: Any) -> None:
     assert "fewer than 20" in client.get("/analyst").text
     see(keyed, 23)
     keyed.app.extensions["persona-numbers"]._read_at = -1e9
-    assert re.search(r"People who are seen</dt><dd>23<", client.get("/analyst").text)
+    page = client.get("/analyst").text
+    assert re.search(r"People who are seen</dt><dd>23<", page)
+    consents = re.search(r'scope="row">analytics</th>(.*?)</tr>', page)
+    assert consents
+    assert re.findall(">([^<]+)</td>", consents.group(1)) == ["23", "fewer than 20", "fewer than 20"]
 
 
 def test_the_dictionary_has_every_column(analyst: FlaskClient) -> None:
