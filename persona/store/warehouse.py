@@ -54,4 +54,4 @@ class Warehouse:
         with telling(self._engine), self._engine.connect() as connection:
             reading = connection.execution_options(stream_results=True, yield_per=AT_ONCE)
             found: CursorResult[Any] = reading.execute(text(sql), dict(parameters or {}))
-            yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in found.partitions(AT_ONCE)))
+            yield Result(tuple(found.keys()), ([tuple(row) for row in page] for page in found.partitions()))
