@@ -65,7 +65,7 @@ def write_parquet(
     write = partial(_write_parts, parting=parting) if parting else _write_file
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
-        rows = write(draft / "data", schema, (_batch(frame, schema, types) for frame in frames))
+        rows = write(draft / "data", schema, (_table(frame, schema, types) for frame in frames))
         files = list((draft / "data").rglob("*.parquet")) if parting else [draft / "data"]
         written = Written(rows, len(files), sum(path.stat().st_size for path in files))
         _replace(draft, out)
@@ -105,7 +105,7 @@ def _field(column: Column, *, part: bool) -> pa.Field:
     return pa.field(column.name, kind, nullable=column.null)
 
 
-def _batch(frame: pd.DataFrame, schema: pa.Schema, types: Sequence[Column]) -> pa.RecordBatch:
+def _table(frame: pd.DataFrame, schema: pa.Schema, types: Sequence[Column]) -> pa.Table:
     """A frame as Arrow holds it."""
     arrays = []
     for field, column in zip(schema, types, strict=True):
@@ -115,38 +115,38 @@ def _batch(frame: pd.DataFrame, schema: pa.Schema, types: Sequence[Column]) -> p
         elif column.type == "word":  # codes are the frame's own: files hold the words
             values = values.astype(object).where(values.notna(), None)
         arrays.append(pa.array(values, field.type, from_pandas=True))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _write_file(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+def _write_file(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for table in _grouped(schema, batches):
+        for table in _grouped(tables):
             writer.write_table(table)
             rows += len(table)
     return rows
 
 
-def _grouped(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches together, as many as make a row group."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
+def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Tables together, as many as make a row group."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
         if sum(map(len, held)) >= ROWS:
-            yield pa.Table.from_batches(held, schema)
+            yield pa.concat_tables(held).combine_chunks()
             held = []
     if held:
-        yield pa.Table.from_batches(held, schema)
+        yield pa.concat_tables(held).combine_chunks()
 
 
-def _write_parts(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch], parting: Sequence[str]) -> int:
+def _write_parts(path: Path, schema: pa.Schema, tables: Iterator[pa.Table], parting: Sequence[str]) -> int:
     rows = 0
 
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
-        for table in _grouped(schema, batches):
+        for table in _grouped(tables):
             rows += len(table)
-            yield from table.combine_chunks().to_batches()
+            yield from table.to_batches()
 
     format = ds.ParquetFileFormat()
     ds.write_dataset(
