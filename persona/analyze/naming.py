@@ -24,7 +24,7 @@ TONES: dict[str, tuple[str, ...]] = {
 ORDER = ("pattern", "colour", "style", "category")
 WORDS = 3  # of a name, if it need not be longer to be the only one
 LEAST = 0.1  # deviations above everybody from which on a value stands out
-MOSTLY = 0.75  # of what is liked of a tone: one colour with more of it is named itself
+MOSTLY = 0.7  # of what is liked more of a tone than everybody does: a colour with more of that is named itself
 AVERAGE = "all-round"  # the name where nothing stands out
 
 Shares = NDArray[np.float64]
@@ -74,7 +74,8 @@ def _one_tone(
     rows = [PARTS["colour"].start + COLOURS.index(colour) for colour in colours]
     together = _excess([tone], centroid[rows].sum(keepdims=True), everybody[rows].sum(keepdims=True))
     several = [colour for colour in colours if colour in found]
-    if len(several) < 2 or not together or centroid[rows].max() > MOSTLY * centroid[rows].sum():
+    more = (centroid - everybody)[rows].clip(0)
+    if len(several) < 2 or not together or more.max() > MOSTLY * more.sum():
         return found
     return {value: by for value, by in found.items() if value not in several} | together
 

@@ -29,6 +29,7 @@ DRIFT = pd.DataFrame({
 })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_board_shows_every_segment_with_a_generated_garment(settings: Settings) -> None:  # noqa: F811
     with Store.open(settings.url) as store:
         company(store, 90, stored=store.items())
