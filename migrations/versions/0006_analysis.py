@@ -54,7 +54,7 @@ def downgrade() -> None:
     for table in (*tables, "user_versions"):
         op.drop_table(table)
     _index_generations(None)
-    op.drop_index("ix_users_age_band_skin_tone", "users")
+    op.drop_index("ix_users_age_band_skin_tone_id", "users")
     op.drop_column("users", "analysed")
     op.drop_column("users", "valid_from")
 
@@ -70,7 +70,8 @@ def _note_in_users() -> None:
     with op.batch_alter_table("users") as users:
         users.alter_column("valid_from", nullable=False, existing_type=TIME)
         users.alter_column("analysed", nullable=False, existing_type=sa.Boolean)
-        users.create_index("ix_users_age_band_skin_tone", ["age_band", "skin_tone"])
+    seen: dict[str, Any] = {"postgresql_where": sa.text("analysed"), "sqlite_where": sa.text("analysed")}
+    op.create_index("ix_users_age_band_skin_tone_id", "users", ["age_band", "skin_tone", "id"], **seen)
 
 
 def _index_generations(which: Any) -> None:
@@ -100,7 +101,7 @@ def _make_tables() -> None:
         *(sa.Column(f"top_{facet}", WORD) for facet in ("category", "colour", "pattern", "style")),
         need("vector", sa.LargeBinary),
     )
-    op.create_index("ix_user_tastes_top_colour_top_category", "user_tastes", ["top_colour", "top_category"])
+    op.create_index("ix_user_tastes_top_colour_user_id", "user_tastes", ["top_colour", "user_id"])
     op.create_table(
         "taste_months",
         whose(primary_key=True),

@@ -87,6 +87,7 @@ class Base(DeclarativeBase):
         __table__: ClassVar[Table]
 
 
+_SEEN = text("analysed")
 _GENERATED = text("generation_id IS NOT NULL")
 
 
@@ -105,7 +106,7 @@ class UserRow(Base):
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("skin_tone BETWEEN 1 AND 10", name="skin_tone"),
-        Index(None, "age_band", "skin_tone"),
+        Index(None, "age_band", "skin_tone", "id", postgresql_where=_SEEN, sqlite_where=_SEEN),
     )
 
     id: Mapped[Key]
@@ -427,7 +428,7 @@ class UserTasteRow(Base):
     top_style: Mapped[Word | None]
     vector: Mapped[bytes]
 
-    __table_args__ = (Index(None, "top_colour", "top_category"),)
+    __table_args__ = (Index(None, "top_colour", "user_id"),)
 
 
 class TasteMonthRow(Base):
