@@ -8,8 +8,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from persona.settings import load_settings
+from persona.store.base import Base, UtcDateTime
 from persona.store.engine import make_engine
-from persona.store.schema import Base, UtcDateTime
 from persona.store.sqlite import for_writing
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -35,6 +34,7 @@ from persona.settings import Settings
 from persona.store.popularity import SEGMENT
 
 FOLDER, FILE = "analysis", "board.json"
+MONTHS = 13  # of drift: a year of steps
 
 
 @dataclass
@@ -50,13 +50,11 @@ class Board:
     segments: list[dict[str, Any]] = field(default_factory=list)
 
 
-def make_board(
-    settings: Settings, out: Path | None = None, *, drift: pd.DataFrame | None = None, like: bool = True
-) -> Board:
+def make_board(settings: Settings, out: Path | None = None, *, like: bool = True) -> Board:
     """Segment everybody, draw all pictures and put them into a folder; default: `analysis` in the home folder.
 
-    drift: a frame as `AnalystStore.drift` gives, to be drawn too. like: segments that were on the board before keep
-    their names. The same store and seed give the same pictures. Raises BadInput where too few like anything yet.
+    like: segments that were on the board before keep their names. The same store and seed give the same pictures.
+    Raises BadInput where too few like anything yet.
     """
     out = out or settings.home / FOLDER
     recommender = Recommender.open(settings)
@@ -64,7 +62,7 @@ def make_board(
         with open_store(settings.url) as store:
             earlier = earlier_segmentation(out) if like else None
             segmentation = store.segment(seed=settings.seed, like=earlier)
-            board = _Drawing(store, recommender, segmentation, settings.seed, out).draw(drift)
+            board = _Drawing(store, recommender, segmentation, settings.seed, out).draw()
     finally:
         recommender.close()
     _publish(board, out)
@@ -87,7 +85,7 @@ class _Drawing:
     seed: int
     out: Path
 
-    def draw(self, drift: pd.DataFrame | None) -> Board:
+    def draw(self) -> Board:
         sizes = self.segmentation.sizes
         names = tuple(name for name in self.segmentation.names if sizes[name] >= SEGMENT)
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -101,7 +99,7 @@ class _Drawing:
         things = {one.name: garments(self.recommender, one.items["item_id"].tolist()) for one in found}
         for number, one in enumerate(found):
             board.segments.append(self._card(one, things[one.name], made.get(one.name), number))
-        board.pictures += [self._map(names, things), *self._charts(drift)]
+        board.pictures += [self._map(names, things), *self._charts()]
         return board
 
     def _card(
@@ -141,8 +139,8 @@ class _Drawing:
             "generated": generated,
         }
 
-    def _charts(self, drift: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
-        if drift is not None and len(drift):
+    def _charts(self) -> Iterator[dict[str, Any]]:
+        if len(drift := self.store.drift(months=MONTHS, seed=self.seed)):
             title = "How tastes drift"
             yield self._chart("drift", draw_drift(drift), title, drift_alt(drift), "With 95 % intervals.")
         if cohorts := palettes(self.store, seed=self.seed):

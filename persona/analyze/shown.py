@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from persona.analyze.times import as_parameter, aware
 from persona.errors import BadInput
 
 # What counts as each step. Who likes a thing has seen it, and who buys it had it in the cart.
@@ -58,14 +59,6 @@ def column(step: str) -> str:
     return _column(step)
 
 
-def moment(field: str, at: datetime, dialect: str) -> datetime | str:
-    """A time as the database compares it. Raises BadInput for one without its zone."""
-    if at.tzinfo is None:
-        raise BadInput(field, "has no time zone, and whose clock is meant cannot be told; write +00:00 or another")
-    utc = at.astimezone(UTC)
-    return utc if dialect == "postgresql" else utc.strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
 def _column(step: str) -> str:
     return f"did_{step}"  # some of them are words of SQL
 
@@ -79,7 +72,7 @@ def _group(by: str) -> str:
 def _within(since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
     """The condition of a stretch of time, and its parameters."""
     limits = {"since": (">=", since), "until": ("<", until)}
-    parameters = {name: moment(name, at, dialect) for name, (_, at) in limits.items() if at is not None}
+    parameters = {name: as_parameter(aware(name, at), dialect) for name, (_, at) in limits.items() if at is not None}
     if since is not None and until is not None and since >= until:
         raise BadInput("until", f"{until.isoformat()} is not after {since.isoformat()}: nothing could be between")
     conditions = [f"r.at {limits[name][0]} :{name}" for name in parameters]

@@ -16,20 +16,12 @@ import numpy as np
 from sqlalchemy import Date, Double, String, func, literal, select, text, type_coerce, update
 from sqlalchemy.orm import Session
 
+from persona.store.analysis_schema import AnalysisMarkRow, ItemDayRow, StaleTasteRow, TasteMonthRow, UserTasteRow
 from persona.store.bulk import among, append_plain, committed_later, insert_new, time_text, without_row_checks
 from persona.store.counting import MARK, count_days, mark_stale, mark_these_stale, watermark
 from persona.store.engine import Database, batches
 from persona.store.records import FACETS
-from persona.store.schema import (
-    AnalysisMarkRow,
-    EventRow,
-    ItemDayRow,
-    ItemRow,
-    StaleTasteRow,
-    TasteMonthRow,
-    UserRow,
-    UserTasteRow,
-)
+from persona.store.schema import EventRow, ItemRow, UserRow
 from persona.store.sums import CODES, MONTH_COLUMNS, TASTE_COLUMNS, WEIGHTS, Ints, Sums
 
 EVENTS_AT_ONCE = 500_000  # counted in one transaction

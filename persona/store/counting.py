@@ -11,7 +11,8 @@ from sqlalchemy import CursorResult, Date, ScalarSelect, Select, cast, delete, f
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from persona.store.schema import AnalysisMarkRow, EventRow, ItemDayRow, StaleTasteRow
+from persona.store.analysis_schema import AnalysisMarkRow, ItemDayRow, StaleTasteRow
+from persona.store.schema import EventRow
 
 MARK = "events"  # the name of the watermark: the last event that is counted
 _COLUMNS = {

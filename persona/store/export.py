@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from persona.errors import NotFound
+from persona.store.analysis_schema import RecommendationRow, TasteMonthRow, UserTasteRow, UserVersionRow
 from persona.store.audit import add_audit
 from persona.store.engine import Database
 from persona.store.exported import (
@@ -40,14 +41,10 @@ from persona.store.schema import (
     ItemRow,
     JobRow,
     PreferenceRow,
-    RecommendationRow,
     StyleRow,
     StyleVectorRow,
-    TasteMonthRow,
     UserCatalogueRow,
     UserRow,
-    UserTasteRow,
-    UserVersionRow,
 )
 from persona.store.users import TRAITS
 

@@ -46,7 +46,7 @@ class NewUsers:
 
     ids: of the users, each once. consents: what all of them agreed to. traits: some of `Traits`, of each user.
     stated: user, facet, value, weight, position. done: key, user, item, type; the events of one user in their order,
-    keys that no other event has. at: float64, seconds since 1970, of each event.
+    keys that no other event has. at: float64, seconds since 1970, of each event. since: of each user, when they came.
     """
 
     ids: Sequence[str]
@@ -56,6 +56,7 @@ class NewUsers:
     stated: Sequence[tuple[str, Facet, str, float, int]]
     done: Sequence[tuple[str, str, str, EventType]]
     at: NDArray[np.float64] = field(repr=False)
+    since: NDArray[np.float64] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -136,17 +137,19 @@ def _check(new: NewUsers) -> None:
     if strangers := {row[0] for row in new.stated} - users | {row[1] for row in new.done} - users:
         raise BadInput("user_id", f"{min(strangers)!r} is none of the users that are loaded")
     latest = (datetime.now(UTC) + CLOCK_SKEW).timestamp()
-    if len(new.at) != len(new.done) or not ((new.at >= 0) & (new.at <= latest)).all():
-        raise BadInput("events.at", "wanted one time for each event, between 1970 and now")
+    for name, times, of in (("events.at", new.at, new.done), ("since", new.since, new.ids)):
+        if len(times) != len(of) or not ((times >= 0) & (times <= latest)).all():
+            raise BadInput(name, "wanted one time for each, between 1970 and now")
 
 
 def _tables(new: NewUsers, known: set[str], *, postgres: bool) -> Iterator[tuple[Any, Sequence[str], Rows]]:
     """The rows of each table, without those of users who are known."""
     now = time_text(np.array([datetime.now(UTC).timestamp() * 1e6], np.int64), postgres=postgres)[0]
     bands, allowed = new.traits.get("age_band", [None] * len(new.ids)), "analytics" in new.consents
+    came = time_text((new.since * 1e6).round().astype(np.int64), postgres=postgres)
     users = [
-        (user_id, *traits, new.source, now, now, now, may_be_analysed(allowed, band))
-        for user_id, band, *traits in zip(new.ids, bands, *new.traits.values(), strict=True)
+        (user_id, *traits, new.source, since, now, since, may_be_analysed(allowed, band))
+        for user_id, since, band, *traits in zip(new.ids, came, bands, *new.traits.values(), strict=True)
         if user_id not in known
     ]
     times = "created_at", "updated_at", "valid_from"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from persona.store.analysis_schema import RecommendationRow
 from persona.store.bulk import existing, insert_new
 from persona.store.engine import Database
 from persona.store.events import refused
-from persona.store.schema import ConsentRow, RecommendationRow, UserRow
+from persona.store.schema import ConsentRow, UserRow
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,12 @@ from typing import Any
 
 from sqlalchemy import Select, delete, exists, select, update
 
+from persona.store.analysis_schema import RecommendationRow, UserVersionRow
 from persona.store.audit import add_audit
 from persona.store.counting import uncount
 from persona.store.items import in_use
 from persona.store.purging import AT_ONCE, Purging
-from persona.store.schema import (
-    AuditRow,
-    ConditionRow,
-    EventRow,
-    GenerationRow,
-    RecommendationRow,
-    UserRow,
-    UserVersionRow,
-)
+from persona.store.schema import AuditRow, ConditionRow, EventRow, GenerationRow, UserRow
 
 
 class Retention(Purging):

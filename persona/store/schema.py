@@ -2,98 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Date,
-    DateTime,
-    Dialect,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time that is aware and UTC both ways. SQLite, which knows no time zones, holds it as UTC without one."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive time: nobody could say later which moment it was."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no time zone; give an aware time")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Add the zone that SQLite leaves out; PostgreSQL answers in its session's zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-# Ids compare by bytes in both databases, so that lists come in the same order whatever the server's language is.
-ID = String(128).with_variant(VARCHAR(128, collation="C"), "postgresql")
-RowNumber = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers rows by itself there
-Json = JSON().with_variant(JSONB(), "postgresql")
-JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-Key = Annotated[str, mapped_column(ID, primary_key=True)]
-Word = Annotated[str, mapped_column(String(32))]
-Digest = Annotated[str, mapped_column(String(64))]
-
-
-class Base(DeclarativeBase):
-    """Base of the tables; every constraint gets a name, so that migrations can speak of it."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UtcDateTime(),
-        date: Date(),
-        float: Double(),
-        bytes: LargeBinary(),
-        dict[str, Any]: Json,
-        dict[str, float]: Json,
-        list[str]: Json,
-        list[dict[str, Any]]: Json,
-    }
-    if TYPE_CHECKING:
-        __table__: ClassVar[Table]
-
+from persona.store.base import ID, Base, Digest, JsonOrNull, Key, RowNumber, Word, reference
 
 _SEEN = text("analysed")
 _GENERATED = text("generation_id IS NOT NULL")
-
-
-def _of(table: str) -> ForeignKey:
-    """A reference that vanishes with what it refers to."""
-    return ForeignKey(f"{table}.id", ondelete="CASCADE")
 
 
 class UserRow(Base):
@@ -133,7 +51,7 @@ class PreferenceRow(Base):
     __tablename__ = "preferences"
     __table_args__ = (CheckConstraint("weight BETWEEN -1 AND 1", name="weight"),)
 
-    user_id: Mapped[Key] = mapped_column(_of("users"))
+    user_id: Mapped[Key] = mapped_column(reference("users"))
     facet: Mapped[Word] = mapped_column(primary_key=True)
     value: Mapped[str] = mapped_column(String(64), primary_key=True)
     weight: Mapped[float]
@@ -145,7 +63,7 @@ class ConsentRow(Base):
 
     __tablename__ = "consents"
 
-    user_id: Mapped[Key] = mapped_column(_of("users"))
+    user_id: Mapped[Key] = mapped_column(reference("users"))
     purpose: Mapped[Word] = mapped_column(primary_key=True)
     granted: Mapped[bool]
     changed_at: Mapped[datetime]
@@ -190,7 +108,7 @@ class GenerationRow(Base):
 
     id: Mapped[Key]
     picture: Mapped[Digest] = mapped_column(index=True)
-    user_id: Mapped[str | None] = mapped_column(ID, _of("users"))
+    user_id: Mapped[str | None] = mapped_column(ID, reference("users"))
     model: Mapped[str] = mapped_column(String(128))
     condition_digest: Mapped[Digest]
     seed: Mapped[int] = mapped_column(BigInteger)
@@ -211,9 +129,9 @@ class EventRow(Base):
 
     id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
     key: Mapped[str] = mapped_column(ID, unique=True)
-    user_id: Mapped[str] = mapped_column(ID, _of("users"))
-    item_id: Mapped[str | None] = mapped_column(ID, _of("items"), index=True)
-    generation_id: Mapped[str | None] = mapped_column(ID, _of("generations"))
+    user_id: Mapped[str] = mapped_column(ID, reference("users"))
+    item_id: Mapped[str | None] = mapped_column(ID, reference("items"), index=True)
+    generation_id: Mapped[str | None] = mapped_column(ID, reference("generations"))
     type: Mapped[Word]
     at: Mapped[datetime]
     rec_id: Mapped[str | None] = mapped_column(String(64))
@@ -232,7 +150,7 @@ class ItemVectorRow(Base):
     __tablename__ = "item_vectors"
 
     model: Mapped[str] = mapped_column(String(128), primary_key=True)
-    item_id: Mapped[Key] = mapped_column(_of("items"), index=True)
+    item_id: Mapped[Key] = mapped_column(reference("items"), index=True)
     vector: Mapped[bytes]
 
 
@@ -241,7 +159,7 @@ class StyleRow(Base):
 
     __tablename__ = "styles"
 
-    item_id: Mapped[Key] = mapped_column(_of("items"))
+    item_id: Mapped[Key] = mapped_column(reference("items"))
     model: Mapped[str] = mapped_column(String(128))
     given_at: Mapped[datetime]
     until: Mapped[datetime | None]
@@ -254,7 +172,7 @@ class StyleVectorRow(Base):
 
     __tablename__ = "style_vectors"
 
-    item_id: Mapped[Key] = mapped_column(_of("items"))
+    item_id: Mapped[Key] = mapped_column(reference("items"))
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     weight: Mapped[float]
     vector: Mapped[bytes]
@@ -265,7 +183,7 @@ class ConditionRow(Base):
 
     __tablename__ = "condition_vectors"
 
-    user_id: Mapped[Key] = mapped_column(_of("users"))
+    user_id: Mapped[Key] = mapped_column(reference("users"))
     model: Mapped[str] = mapped_column(String(128), primary_key=True)
     watermark: Mapped[int] = mapped_column(BigInteger)
     vector: Mapped[bytes]
@@ -336,7 +254,7 @@ class JobRow(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     actor: Mapped[str] = mapped_column(String(64))
-    user_id: Mapped[str | None] = mapped_column(ID, _of("users"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ID, reference("users"), index=True)
     state: Mapped[Word]
     done: Mapped[int]
     total: Mapped[int]
@@ -372,7 +290,7 @@ class BatchShardRow(Base):
 
     __tablename__ = "batch_shards"
 
-    run: Mapped[str] = mapped_column(String(64), _of("batch_runs"), primary_key=True)
+    run: Mapped[str] = mapped_column(String(64), reference("batch_runs"), primary_key=True)
     shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sha256: Mapped[Digest]
     record: Mapped[dict[str, Any]]
@@ -384,111 +302,7 @@ class UserCatalogueRow(Base):
 
     __tablename__ = "user_catalogues"
 
-    user_id: Mapped[Key] = mapped_column(_of("users"))
+    user_id: Mapped[Key] = mapped_column(reference("users"))
     run: Mapped[str] = mapped_column(String(64))
     entries: Mapped[list[dict[str, Any]]]
     made_at: Mapped[datetime]
-
-
-class UserVersionRow(Base):
-    """How a user's profile was from `valid_from` on and before `valid_to`. stated: weight by "facet=value"."""
-
-    __tablename__ = "user_versions"
-
-    user_id: Mapped[Key] = mapped_column(_of("users"))
-    valid_from: Mapped[datetime] = mapped_column(primary_key=True)
-    valid_to: Mapped[datetime]
-    skin_tone: Mapped[int | None] = mapped_column(SmallInteger)
-    undertone: Mapped[Word | None]
-    face_shape: Mapped[Word | None]
-    body_shape: Mapped[Word | None]
-    age_band: Mapped[Word | None]
-    size_top: Mapped[Word | None]
-    size_bottom: Mapped[Word | None]
-    size_shoe: Mapped[float | None]
-    stated: Mapped[dict[str, float]]
-
-
-class UserTasteRow(Base):
-    """A user's taste in garments by what they did, up to the watermark of `analysis_marks`.
-
-    events: on garments. vector: little-endian float32 (37,), the weight of each value of each facet in the order of
-    FACETS; top_*: the value of a facet with the most weight, NULL where none is above 0.
-    """
-
-    __tablename__ = "user_tastes"
-
-    user_id: Mapped[Key] = mapped_column(_of("users"))
-    events: Mapped[int]
-    first_at: Mapped[datetime]
-    last_at: Mapped[datetime]
-    top_category: Mapped[Word | None]
-    top_colour: Mapped[Word | None]
-    top_pattern: Mapped[Word | None]
-    top_style: Mapped[Word | None]
-    vector: Mapped[bytes]
-
-    __table_args__ = (Index(None, "top_colour", "user_id"),)
-
-
-class TasteMonthRow(Base):
-    """What of that taste came from the events of one month (in UTC, its first day). weights: by "facet=value"."""
-
-    __tablename__ = "taste_months"
-
-    user_id: Mapped[Key] = mapped_column(_of("users"))
-    month: Mapped[date] = mapped_column(primary_key=True)
-    events: Mapped[int]
-    weights: Mapped[dict[str, float]]
-
-
-class ItemDayRow(Base):
-    """How often each thing was done with an item on a day (in UTC), by everybody who is still there."""
-
-    __tablename__ = "item_days"
-
-    item_id: Mapped[Key] = mapped_column(_of("items"))
-    day: Mapped[date] = mapped_column(primary_key=True)
-    views: Mapped[int]
-    likes: Mapped[int]
-    saves: Mapped[int]
-    carts: Mapped[int]
-    purchases: Mapped[int]
-    dislikes: Mapped[int]
-    hides: Mapped[int]
-
-
-class RecommendationRow(Base):
-    """An answer that was given to a stored user. shown: rank, item_id or generation_id, category, score of each."""
-
-    __tablename__ = "recommendations"
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ID, _of("users"))
-    at: Mapped[datetime] = mapped_column(index=True)
-    arm: Mapped[Word]
-    cold_start: Mapped[Word]
-    taste_model: Mapped[str] = mapped_column(String(128))
-    generator_model: Mapped[str] = mapped_column(String(128))
-    shown: Mapped[list[dict[str, Any]]]
-
-    __table_args__ = (Index(None, "user_id", "at"),)
-
-
-class StaleTasteRow(Base):
-    """A user whose taste is to be made anew. since: the first month (in UTC, its first day) that has changed."""
-
-    __tablename__ = "stale_tastes"
-
-    user_id: Mapped[Key] = mapped_column(_of("users"))
-    since: Mapped[date]
-
-
-class AnalysisMarkRow(Base):
-    """How far the tables for analysts go. watermark: the last event (row number) that is in them."""
-
-    __tablename__ = "analysis_marks"
-
-    name: Mapped[Word] = mapped_column(primary_key=True)
-    watermark: Mapped[int] = mapped_column(BigInteger)
-    refreshed_at: Mapped[datetime]

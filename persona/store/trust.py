@@ -8,9 +8,10 @@ from typing import get_args
 
 from sqlalchemy import func, select
 
+from persona.store.analysis_schema import RecommendationRow
 from persona.store.engine import Database
 from persona.store.records import Purpose
-from persona.store.schema import AuditRow, ConditionRow, ConsentRow, GenerationRow, ItemRow, RecommendationRow, UserRow
+from persona.store.schema import AuditRow, ConditionRow, ConsentRow, GenerationRow, ItemRow, UserRow
 
 ACCOUNTED = ("user.erase", "user.export", "privacy.sweep")  # actions of the audit log that people have a right to
 

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from persona.errors import NotFound
+from persona.store.analysis_schema import UserVersionRow
 from persona.store.audit import add_audit
 from persona.store.bulk import append, existing, replace
 from persona.store.counting import mark_stale, uncount
@@ -27,7 +28,6 @@ from persona.store.schema import (
     JobRow,
     PreferenceRow,
     UserRow,
-    UserVersionRow,
 )
 from persona.store.styles import forget_conditions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -93,6 +94,9 @@ def columns(made: Simulation, table: ItemTable) -> NewUsers:
     stating = np.repeat(np.arange(len(users)), np.diff(users.stated))
     positions = np.arange(len(stating)) - users.stated[stating]
     said = zip(stating.tolist(), users.statement.tolist(), users.weight.tolist(), positions.tolist(), strict=True)
+    came = np.full(len(users), time.time())
+    acted = np.diff(users.events) > 0
+    came[acted] = users.at[users.events[:-1][acted]]
     return NewUsers(
         ids=users.ids,
         source="simulated",
@@ -101,6 +105,7 @@ def columns(made: Simulation, table: ItemTable) -> NewUsers:
         stated=[(users.ids[user], *STATEMENTS[code], round(weight, 3), place) for user, code, weight, place in said],
         done=list(zip(keys, names, items, kinds, strict=True)),
         at=users.at,
+        since=came,
     )
 
 

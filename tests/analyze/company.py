@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-from sqlalchemy import select
 
 from persona.catalog.colour import srgb_to_lab
 from persona.store import Item, Rights, Store
 from persona.store.loading import NewUsers
-from persona.store.records import CATEGORIES, COLOURS, FACETS, PATTERNS, STYLES, Purpose
-from persona.store.schema import EventRow, ItemRow, UserTasteRow
-from persona.taste.table import FACET_CODES, STATEMENTS, statement_code
+from persona.store.records import CATEGORIES, COLOURS, PATTERNS, STYLES, Purpose
 
 RIGHTS = Rights(licence="CC0-1.0", source="https://example.org")
 NOON = datetime(2025, 5, 4, 12, tzinfo=UTC).timestamp()
@@ -26,7 +22,6 @@ GROUPS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"pattern": ("checked",), "colour": ("green",), "style": ("smart",)},
 )
 AGES = "18-24", "25-34", "35-44", "45-54"
-_WEIGHTS = {"view": 0.25, "like": 1.0, "save": 1.0, "cart": 1.5, "purchase": 2.0, "dislike": -1.0, "hide": -1.0}
 _RGB = {
     "black": (20, 20, 22), "white": (240, 240, 238), "grey": (128, 128, 128), "beige": (222, 205, 175),
     "brown": (105, 70, 45), "red": (200, 30, 40), "orange": (230, 120, 30), "yellow": (230, 200, 40),
@@ -72,36 +67,11 @@ def company(
         at += (NOON - np.sort(rng.random(events))[::-1] * 150 * DAY).tolist()
     ages = [AGES[g] if rng.random() < 0.7 else AGES[int(rng.integers(0, 4))] for g in group]
     tones = rng.integers(1, 11, users).tolist()
-    new = NewUsers(ids=names, source="simulated", consents=consents, stated=[], done=done, at=np.array(at),
+    new = NewUsers(ids=names, source="simulated", consents=consents, stated=[], done=done, at=np.array(at), since=np.reshape(at, (users, events))[:, 0],
                    traits={"age_band": ages, "skin_tone": tones})  # type: ignore[arg-type]  # fmt: skip
     store.load_users(new)
-    fill_tastes(store)
+    store.refresh_analysis()
     return group.tolist()
-
-
-def fill_tastes(store: Store) -> None:
-    """Make the table of tastes from all events, plainly: one row after the other."""
-    found: dict[str, list[Any]] = {}
-    wanted = select(EventRow.user_id, EventRow.type, EventRow.at, *(getattr(ItemRow, facet) for facet in FACETS))
-    with store._writing() as session:
-        for user, kind, when, *values in session.execute(wanted.join(ItemRow, ItemRow.id == EventRow.item_id)):
-            taste = found.setdefault(user, [0, when, when, np.zeros(len(STATEMENTS), np.float32)])
-            taste[:3] = taste[0] + 1, min(taste[1], when), max(taste[2], when)
-            for facet, value in zip(FACETS, values):
-                if value in FACET_CODES[facet]:
-                    taste[3][statement_code(facet, value)] += _WEIGHTS[kind]
-        session.query(UserTasteRow).delete()
-        session.add_all(_row(user, *taste) for user, taste in found.items())
-
-
-def _row(user: str, events: int, first: datetime, last: datetime, vector: np.ndarray) -> UserTasteRow:
-    top, at = {}, 0
-    for facet, values in FACETS.items():
-        part = vector[at : at + len(values)]
-        top[f"top_{facet}"] = values[int(part.argmax())] if part.max() > 0 else None
-        at += len(values)
-    times = {"first_at": first, "last_at": last}
-    return UserTasteRow(user_id=user, events=events, vector=vector.astype("<f4").tobytes(), **times, **top)
 
 
 def _chances(things: list[Item], group: dict[str, tuple[str, ...]]) -> np.ndarray:

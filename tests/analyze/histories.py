@@ -10,7 +10,8 @@ import numpy as np
 from sqlalchemy import insert
 
 from persona.store import Item, Rights, Store
-from persona.store.schema import ConditionRow, ConsentRow, EventRow, PreferenceRow, UserRow, UserVersionRow
+from persona.store.analysis_schema import UserVersionRow
+from persona.store.schema import ConditionRow, ConsentRow, EventRow, PreferenceRow, UserRow
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 RIGHTS = Rights(licence="CC0-1.0", source="https://example.org")

@@ -33,7 +33,7 @@ DRIFT = pd.DataFrame({
 def test_a_board_shows_every_segment_with_a_generated_garment(settings: Settings) -> None:  # noqa: F811
     with Store.open(settings.url) as store:
         company(store, 90, stored=store.items())
-    board = make_board(settings, drift=DRIFT)
+    board = make_board(settings)
     folder = settings.home / FOLDER
     told = json.loads((folder / FILE).read_text())
     files = {one["file"] for one in (*told["segments"], *told["pictures"])}
@@ -50,7 +50,7 @@ def test_a_board_shows_every_segment_with_a_generated_garment(settings: Settings
     again = make_board(settings)
     assert [one["name"] for one in again.segments] == [one["name"] for one in board.segments]
     assert [one["file"] for one in again.segments] == [one["file"] for one in board.segments]  # the same pictures
-    assert len(list(folder.iterdir())) == len(files)  # the drift's went
+    assert len(list(folder.iterdir())) == len(files) + 1  # those of the board before went
 
 
 def test_nothing_is_made_of_few(settings: Settings) -> None:  # noqa: F811

@@ -14,7 +14,7 @@ from persona.analyze import AnalystStore, open_store
 from persona.analyze.drift import Step, _measured
 from persona.errors import BadInput, NotFound
 from persona.store import Store
-from persona.store.schema import TasteMonthRow, UserTasteRow
+from persona.store.analysis_schema import TasteMonthRow, UserTasteRow
 from tests.analyze.histories import Past, Version, day, remember
 
 MONTHS = [date(2025, month, 1) for month in (1, 2, 3)]

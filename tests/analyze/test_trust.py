@@ -22,7 +22,7 @@ from persona.analyze.trust_ranking import _held_out, ask, foresee, ranking_quali
 from persona.analyze.trust_shown import exposure, gini, online_rates, places
 from persona.errors import BadInput
 from persona.store import Event, Item, Profile, Rights, Store, Traits
-from persona.store.schema import RecommendationRow
+from persona.store.analysis_schema import RecommendationRow
 from persona.store.trust import RightsCount
 from persona.store.warehouse import Warehouse
 from persona.taste.history import HistoryEntry

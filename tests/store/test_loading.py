@@ -28,6 +28,7 @@ def new_users(*names: str, source: str = "simulated") -> NewUsers:
         stated=[(name, *what) for name in names for what in (("colour", "green", 0.8, 0), ("style", "smart", -0.2, 1))],
         done=[(f"{name}-{n}", name, f"i{n + 1}", kind) for name in names for n, kind in enumerate(("like", "hide"))],  # type: ignore[misc]
         at=np.array([DAY.timestamp() + n for _ in names for n in range(2)]),
+        since=np.full(len(names), DAY.timestamp()),
     )
 
 
@@ -76,6 +77,7 @@ def test_users_who_are_there_stay_as_they_are_with_their_events(filled: Store) -
         ({"at": np.array([0.0, 4e9])}, "events.at"),
         ({"at": np.array([0.0, np.nan])}, "events.at"),
         ({"at": np.zeros(1)}, "events.at"),
+        ({"since": np.array([np.nan])}, "since"),
     ],
 )
 def test_bad_columns_are_named_and_nothing_is_stored(filled: Store, wrong: dict[str, object], field: str) -> None:
@@ -92,7 +94,7 @@ def test_bad_columns_are_named_and_nothing_is_stored(filled: Store, wrong: dict[
         {"done": [("k", "n1", "i1", "like"), ("k", "n1", "i2", "like")]},
         {"stated": [("n1", "colour", "green", 1.5, 0)]},
         {"stated": [("n1", "colour", "green", 0.5, 0), ("n1", "colour", "green", 0.6, 1)]},
-        {"ids": ["n1", "n1"], "traits": {"age_band": [None, None]}},
+        {"ids": ["n1", "n1"], "traits": {"age_band": [None, None]}, "since": np.zeros(2)},
     ],
 )  # fmt: skip
 def test_the_database_s_own_constraints_hold(filled: Store, wrong: dict[str, object]) -> None:

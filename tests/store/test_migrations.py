@@ -17,9 +17,9 @@ from sqlalchemy import Engine, inspect
 
 from persona.errors import BadInput, OutOfDate
 from persona.store import Agreement, Event, Item, NamedStyle, Preference, Profile, Rights, Store, migrate, upgrade
+from persona.store.base import Base
 from persona.store.engine import make_engine, parse_url
 from persona.store.migrate import alembic_config
-from persona.store.schema import Base
 
 
 @pytest.fixture

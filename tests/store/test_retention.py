@@ -11,10 +11,12 @@ from sqlalchemy import select, text
 
 from persona.errors import NotFound
 from persona.store import Event, Generation, Preference, Profile, Store, Traits, purging
+from persona.store.analysis_schema import TasteMonthRow, UserTasteRow
+from persona.store.base import Base
 from persona.store.exported import UserExport
 from persona.store.idempotency import Kept, Lease
 from persona.store.recommendations import ShownAnswer
-from persona.store.schema import AuditRow, Base, TasteMonthRow, UserTasteRow
+from persona.store.schema import AuditRow
 
 MORNING = datetime(2025, 5, 4, 10, tzinfo=UTC)
 MakeEvent = Callable[..., Event]

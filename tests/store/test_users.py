@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from persona.errors import NotFound
 from persona.store import Event, Generation, Preference, Profile, Store, Traits
-from persona.store.schema import Base
+from persona.store.base import Base
 
 FULL = Profile(
     id="ada@example.org",

@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, insert
 
 from persona.analyze import AnalystStore, open_store
 from persona.store import Event, Item, Preference, Profile, Rights, Store, Traits
+from persona.store.base import Base
 from persona.store.records import COLOURS, FACETS, Generation
-from persona.store.schema import Base
 
 USERS, ITEMS, MONTHS = 240, 40, 4
 BEGAN = datetime(2025, 1, 3, 9, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ def _profile(number: int, rng: np.random.Generator) -> Profile:
             }
         ),
         preferences=(Preference(facet="colour", value="green", weight=0.5),) if number % 3 else (),
-        consents={"analytics": number % 6 != 0, "personalisation": True},
+        consents={"analytics": number % 6 != 0, "personalisation": True, "training": number % 4 == 0},
     )
 
 

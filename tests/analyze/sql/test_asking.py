@@ -14,7 +14,7 @@ import pytest
 from persona.analyze import AnalystStore, open_store
 from persona.errors import BadInput, OutOfDate
 from persona.store import Store, guard
-from persona.store.schema import Base
+from persona.store.base import Base
 from persona.store.warehouse import AT_ONCE, VIEWS, Warehouse
 
 FOR_EVER = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT "

@@ -14,7 +14,7 @@ from persona.analyze import AnalystStore
 from persona.analyze.dictionary import KINDS, dictionary, view_named
 from persona.analyze.pages import PAGES
 from persona.errors import BadInput
-from persona.store.schema import Base
+from persona.store.base import Base
 from persona.store.warehouse import VIEWS
 
 # of each type, what PostgreSQL says of such a column
@@ -35,9 +35,10 @@ PERSONAL = {
     "generations": {"picture", "condition_digest", "seed", "reasons", "feature"},
     "condition_vectors": {"made_from"},
     "events": {"key"},
+    "consents": {"changed_at"},
 }
 NEVER = {
-    "consents", "styles", "style_vectors", "item_vectors", "model_versions", "api_keys", "audit_log", "idempotency",
+    "styles", "style_vectors", "item_vectors", "model_versions", "api_keys", "audit_log", "idempotency",
     "jobs", "batch_runs", "batch_shards", "user_catalogues", "stale_tastes", "analysis_marks",
 }  # fmt: skip
 
