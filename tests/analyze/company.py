@@ -67,8 +67,10 @@ def company(
         at += (NOON - np.sort(rng.random(events))[::-1] * 150 * DAY).tolist()
     ages = [AGES[g] if rng.random() < 0.7 else AGES[int(rng.integers(0, 4))] for g in group]
     tones = rng.integers(1, 11, users).tolist()
-    new = NewUsers(ids=names, source="simulated", consents=consents, stated=[], done=done, at=np.array(at), since=np.reshape(at, (users, events))[:, 0],
-                   traits={"age_band": ages, "skin_tone": tones})  # type: ignore[arg-type]  # fmt: skip
+    new = NewUsers(
+        ids=names, source="simulated", consents=consents, traits={"age_band": ages, "skin_tone": tones}, stated=[],
+        done=done, at=np.array(at), since=np.reshape(at, (users, events))[:, 0],  # type: ignore[arg-type]
+    )  # fmt: skip
     store.load_users(new)
     store.refresh_analysis()
     return group.tolist()
