@@ -232,7 +232,6 @@ FIGURES: dict[str, dict[str, Goal | None]] = {
         "dim_user_as_analyst_p50_ms": None,
         "taste_build_s": None,
         "taste_refresh_s": _most({"postgresql": 60, "sqlite": 60}),
-        "refreshed_events": None,
         "segment_s": _most({"postgresql": 120, "sqlite": 120}),
         "segment_rss_mb": _most({"postgresql": 3000, "sqlite": 3000}),
         "similar_p50_ms": _most({"postgresql": 20, "sqlite": 20}),

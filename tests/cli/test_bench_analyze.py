@@ -30,5 +30,5 @@ def test_a_day_is_of_some_of_the_users(sqlite_store: Store) -> None:
             top = [row for page in found.pages for row in page]
         with warehouse.query(QUERIES[0], wanted) as found:
             assert [row for page in found.pages for row in page] == [(len(top),)]
-        assert len(query_seconds(warehouse, 3)) == 3
+        assert [len(each) for each in query_seconds(warehouse, 3)] == [2, 1]
     assert 0 < len(top) <= len(acted)
