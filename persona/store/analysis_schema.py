@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, SmallInteger, String
+from sqlalchemy import BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from persona.store.base import ID, Base, Key, Word, reference
+from persona.store.base import ID, Base, Key, TraitColumns, Word, reference
 
 
-class UserVersionRow(Base):
+class UserVersionRow(TraitColumns, Base):
     """How a user's profile was from `valid_from` on and before `valid_to`. stated: weight by "facet=value"."""
 
     __tablename__ = "user_versions"
@@ -19,14 +19,6 @@ class UserVersionRow(Base):
     user_id: Mapped[Key] = mapped_column(reference("users"))
     valid_from: Mapped[datetime] = mapped_column(primary_key=True)
     valid_to: Mapped[datetime]
-    skin_tone: Mapped[int | None] = mapped_column(SmallInteger)
-    undertone: Mapped[Word | None]
-    face_shape: Mapped[Word | None]
-    body_shape: Mapped[Word | None]
-    age_band: Mapped[Word | None]
-    size_top: Mapped[Word | None]
-    size_bottom: Mapped[Word | None]
-    size_shoe: Mapped[float | None]
     stated: Mapped[dict[str, float]]
 
 

@@ -16,11 +16,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
 )
 from sqlalchemy.dialects.postgresql import JSONB, VARCHAR
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
@@ -86,3 +87,16 @@ class Base(DeclarativeBase):
 def reference(table: str) -> ForeignKey:
     """A reference that vanishes with what it refers to."""
     return ForeignKey(f"{table}.id", ondelete="CASCADE")
+
+
+class TraitColumns:
+    """What users say of themselves; NULL is unknown."""
+
+    skin_tone: Mapped[int | None] = mapped_column(SmallInteger)
+    undertone: Mapped[Word | None]
+    face_shape: Mapped[Word | None]
+    body_shape: Mapped[Word | None]
+    age_band: Mapped[Word | None]
+    size_top: Mapped[Word | None]
+    size_bottom: Mapped[Word | None]
+    size_shoe: Mapped[float | None]

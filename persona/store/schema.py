@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from persona.store.base import ID, Base, Digest, JsonOrNull, Key, RowNumber, Word, reference
+from persona.store.base import ID, Base, Digest, JsonOrNull, Key, RowNumber, TraitColumns, Word, reference
 
 _SEEN = text("analysed")
 _GENERATED = text("generation_id IS NOT NULL")
 
 
-class UserRow(Base):
+class UserRow(TraitColumns, Base):
     """A user and their traits; NULL is unknown.
 
     valid_from: since when traits and preferences have been as they are; how they were before: `user_versions`.
@@ -28,14 +28,6 @@ class UserRow(Base):
     )
 
     id: Mapped[Key]
-    skin_tone: Mapped[int | None] = mapped_column(SmallInteger)
-    undertone: Mapped[Word | None]
-    face_shape: Mapped[Word | None]
-    body_shape: Mapped[Word | None]
-    age_band: Mapped[Word | None]
-    size_top: Mapped[Word | None]
-    size_bottom: Mapped[Word | None]
-    size_shoe: Mapped[float | None]
     source: Mapped[Word]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -11,6 +11,7 @@ import pytest
 from persona.analyze import AnalystStore, open_store
 from persona.store import Store
 
+from .answered import Answered, fill
 from .company import company
 
 USERS = 320
@@ -43,3 +44,16 @@ def analyst(company_url: str) -> Iterator[AnalystStore]:
 def groups(made_company: tuple[Path, list[int]]) -> list[int]:
     """Which group each of its users is of, in the order of their ids."""
     return made_company[1]
+
+
+@pytest.fixture
+def answered(store: Store) -> Answered:
+    """Some hundred users of two arms who were shown things, and what they did."""
+    return fill(store)
+
+
+@pytest.fixture
+def analysts(store: Store) -> Iterator[AnalystStore]:
+    """The store as analysts see it."""
+    with open_store(store.url) as opened:
+        yield opened

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import numpy as np
@@ -17,22 +16,9 @@ from persona.store import Store
 from .answered import BEGAN, Answered, fill, rates
 
 
-@pytest.fixture
-def filled(store: Store) -> Answered:
-    """Two arms of about fifty users whom analysts see."""
-    return fill(store)
-
-
-@pytest.fixture
-def analysts(store: Store, filled: Answered) -> Iterator[AnalystStore]:
-    """The same store as analysts see it."""
-    with open_store(store.url) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("metric", ["like", "purchase", "dislike"])
-def test_a_final_look_is_welchs(analysts: AnalystStore, filled: Answered, metric: str) -> None:
-    by_user = rates(filled, STEPS[metric])
+def test_a_final_look_is_welchs(analysts: AnalystStore, answered: Answered, metric: str) -> None:
+    by_user = rates(answered, STEPS[metric])
     first, second = ([*by_user[arm].values()] for arm in "ab")
     done = analysts.ab_test(metric, look="final", planned=len(first) + len(second))
     exact = ttest_ind(second, first, equal_var=False)
@@ -47,8 +33,8 @@ def test_a_final_look_is_welchs(analysts: AnalystStore, filled: Answered, metric
     assert frame.p_value.isna().tolist() == [True, False]
 
 
-def test_a_sequential_look_is_wider_and_needs_no_plan(analysts: AnalystStore, filled: Answered) -> None:
-    users = sum(len(arm) for arm in rates(filled, ("like",)).values())
+def test_a_sequential_look_is_wider_and_needs_no_plan(analysts: AnalystStore, answered: Answered) -> None:
+    users = sum(len(arm) for arm in rates(answered, ("like",)).values())
     any_time, once = analysts.ab_test(), analysts.ab_test(look="final", planned=users)
     assert any_time.look == "sequential"
     assert any_time.difference == pytest.approx(once.difference)
@@ -60,7 +46,7 @@ def test_a_sequential_look_is_wider_and_needs_no_plan(analysts: AnalystStore, fi
     )
 
 
-def test_a_final_look_has_to_be_planned_and_is_taken_of_the_first(analysts: AnalystStore, filled: Answered) -> None:
+def test_a_final_look_has_to_be_planned_and_is_taken_of_the_first(analysts: AnalystStore, answered: Answered) -> None:
     with pytest.raises(BadInput, match="planned: a final look needs the number of users that was planned"):
         analysts.ab_test(look="final")
     with pytest.raises(BadInput, match=r"planned: \d+ of 5,000 users so far: a final look is taken once"):
@@ -72,9 +58,9 @@ def test_a_final_look_has_to_be_planned_and_is_taken_of_the_first(analysts: Anal
     done = analysts.ab_test(look="final", planned=60)
     assert sum(arm.users for arm in done.arms) == 60
     began: dict[str, float] = {}
-    for answer in filled.answers:
+    for answer in answered.answers:
         began[answer.user_id] = min(answer.at.timestamp(), began.get(answer.user_id, np.inf))
-    by_user = rates(filled, STEPS["like"])
+    by_user = rates(answered, STEPS["like"])
     order = sorted((began[user], user, arm) for arm in "ab" for user in by_user[arm])[:60]
     for arm in done.arms:
         expected = [by_user[name][user] for _, user, name in order if name == arm.name]
@@ -82,10 +68,10 @@ def test_a_final_look_has_to_be_planned_and_is_taken_of_the_first(analysts: Anal
 
 
 def test_users_who_were_in_both_arms_count_in_none(sqlite_store: Store) -> None:
-    filled = fill(sqlite_store)
-    seen = rates(filled, ("like",))
+    answered = fill(sqlite_store)
+    seen = rates(answered, ("like",))
     gone = [*seen["a"]][:5]
-    answers = [answer for answer in filled.answers if answer.user_id in gone]
+    answers = [answer for answer in answered.answers if answer.user_id in gone]
     moved = [a.__class__(**{**a.__dict__, "id": f"{a.id}-again", "arm": "b"}) for a in answers]
     sqlite_store.add_recommendations(moved)
     with open_store(sqlite_store.url) as analysts:
@@ -94,8 +80,8 @@ def test_users_who_were_in_both_arms_count_in_none(sqlite_store: Store) -> None:
 
 
 def test_arms_of_the_wrong_size_are_suspect(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled = fill(sqlite_store, arms="aaaab")
-    sizes = {arm: len(users) for arm, users in rates(filled, ("like",)).items()}
+    answered = fill(sqlite_store, arms="aaaab")
+    sizes = {arm: len(users) for arm, users in rates(answered, ("like",)).items()}
     with open_store(sqlite_store.url) as analysts:
         told = analysts.ab_test()
         assert told.suspect  # equal shares, which nobody has set
@@ -108,7 +94,7 @@ def test_arms_of_the_wrong_size_are_suspect(sqlite_store: Store, monkeypatch: py
             analysts.ab_test(shares={"a": 1})
 
 
-def test_what_cannot_be_compared_is_told(analysts: AnalystStore) -> None:
+def test_what_cannot_be_compared_is_told(answered: Answered, analysts: AnalystStore) -> None:
     with pytest.raises(BadInput, match=r"metric: there is no 'smile'; choose from view, like"):
         analysts.ab_test("smile")
     with pytest.raises(BadInput, match=r"arms: 'c' was shown to fewer than 20 users; there are: a, b"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -22,24 +21,11 @@ from .answered import BEGAN, Answered, fill, outcomes
 COLUMNS = {"viewed": "view", "liked": "like", "bought": "purchase"}
 
 
-@pytest.fixture
-def filled(store: Store) -> Answered:
-    """A hundred users who were shown things."""
-    return fill(store)
-
-
-@pytest.fixture
-def analysts(store: Store, filled: Answered) -> Iterator[AnalystStore]:
-    """The same store as analysts see it."""
-    with open_store(store.url) as opened:
-        yield opened
-
-
-def counted(filled: Answered, by: str) -> dict[str, dict[str, int]]:
+def counted(answered: Answered, by: str) -> dict[str, dict[str, int]]:
     """The same with a loop."""
-    bands = {user.id: user.traits.age_band or "unknown" for user in filled.users}
+    bands = {user.id: user.traits.age_band or "unknown" for user in answered.users}
     found: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("shown", *COLUMNS), 0))
-    for answer, thing, done in outcomes(filled):
+    for answer, thing, done in outcomes(answered):
         origin = "generated" if "generation_id" in thing else "retrieved"
         group = found[{"origin": origin, "arm": answer.arm, "age_band": bands[answer.user_id]}[by]]
         group["shown"] += 1
@@ -49,9 +35,9 @@ def counted(filled: Answered, by: str) -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize("by", ["origin", "arm", "age_band"])
-def test_it_counts_as_one_would_by_hand(analysts: AnalystStore, filled: Answered, by: str) -> None:
+def test_it_counts_as_one_would_by_hand(analysts: AnalystStore, answered: Answered, by: str) -> None:
     told = analysts.funnel(by)
-    expected = counted(filled, by)
+    expected = counted(answered, by)
     assert {row[by]: {name: row[name] for name in ("shown", *COLUMNS)} for _, row in told.iterrows()} == expected
     assert sum(group["liked"] for group in expected.values()) > 50
     assert isinstance(told[by].dtype, pd.CategoricalDtype)
@@ -62,7 +48,7 @@ def test_it_counts_as_one_would_by_hand(analysts: AnalystStore, filled: Answered
         assert (told[f"{step}_rate"] < told[f"{step}_high"]).all()
 
 
-def test_a_stretch_of_time(analysts: AnalystStore, filled: Answered) -> None:
+def test_a_stretch_of_time(analysts: AnalystStore, answered: Answered) -> None:
     middle = BEGAN + timedelta(days=1)
     first, second = analysts.funnel(until=middle), analysts.funnel(since=middle)
     whole = analysts.funnel()
@@ -74,10 +60,10 @@ def test_a_stretch_of_time(analysts: AnalystStore, filled: Answered) -> None:
 
 
 def test_groups_of_few_are_not_shown(sqlite_store: Store) -> None:
-    filled = fill(sqlite_store, 60)
+    answered = fill(sqlite_store, 60)
     bands = ("under-18", "45-54", "55-64", "25-34")
     sizes = (15, 12, 18, 15)
-    names = iter([user.id for user in filled.users])
+    names = iter([user.id for user in answered.users])
     for band, size in zip(bands, sizes):
         traits = Traits(age_band=band)
         sqlite_store.bulk_users(
@@ -90,8 +76,8 @@ def test_groups_of_few_are_not_shown(sqlite_store: Store) -> None:
         whole = analysts.funnel("origin")
         assert whole.users.tolist() == [45, 45]
         assert told.liked[0] == whole.liked.sum()
-    keep = [user.id for user in filled.users][15:34]
-    sqlite_store.bulk_users(Profile(id=user.id) for user in filled.users if user.id not in keep)
+    keep = [user.id for user in answered.users][15:34]
+    sqlite_store.bulk_users(Profile(id=user.id) for user in answered.users if user.id not in keep)
     with open_store(sqlite_store.url) as analysts:
         alone = analysts.funnel("origin")  # nineteen users
         assert alone.empty
@@ -120,7 +106,7 @@ def test_intervals_hold_where_tastes_differ() -> None:
     assert hits / 300 > 0.92  # without the design effect .72
 
 
-def test_bad_input_is_told(analysts: AnalystStore) -> None:
+def test_bad_input_is_told(answered: Answered, analysts: AnalystStore) -> None:
     with pytest.raises(BadInput, match=r"by: there is no 'shoe_size'; choose from origin, .*activity"):
         analysts.funnel("shoe_size")
     with pytest.raises(BadInput, match=r"since: .* has no time zone"):
