@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from multiprocessing import get_context
@@ -46,10 +47,23 @@ def simulate_company(
         else:
             todo.append(part)
     with closing(_simulated(table, todo, seed, settings)) as parts:
-        for made in parts:
-            yield store.load_users(columns(made, table))
+        for new in _columns_ahead(parts, table):
+            yield store.load_users(new)
     if len(todo) >= _FEW:
         store.settle()
+
+
+def _columns_ahead(parts: Iterable[Simulation], table: ItemTable) -> Iterator[NewUsers]:
+    """The columns of each part, made while the database works on the part before."""
+    with ThreadPoolExecutor(1) as pool:
+        before: Future[NewUsers] | None = None
+        for made in parts:
+            now = pool.submit(columns, made, table)
+            if before is not None:
+                yield before.result()
+            before = now
+        if before is not None:
+            yield before.result()
 
 
 def _simulated(

@@ -78,7 +78,9 @@ AGE_BANDS: tuple[AgeBand, ...] = get_args(AgeBand)[1:]  # of adults
 BODY_SHAPES = ("rectangle", "hourglass", "pear", "apple", "inverted-triangle")
 CONSENTS: tuple[Purpose, ...] = ("personalisation", "training", "analytics")
 UNSAID = 0.1  # of the users leave such a trait unknown
-UNTIL = datetime(2025, 6, 1, tzinfo=UTC)
+UNTIL = datetime(
+    2025, 5, 31, 23, 59, tzinfo=UTC
+)  # a month's end: else the next would have everybody's last event alone
 
 
 @dataclass(frozen=True)
