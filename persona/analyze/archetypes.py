@@ -18,6 +18,7 @@ from persona.recommend.types import InlineProfile, RecommendationRequest
 from persona.store.records import Preference
 
 STATED = 6  # values that a segment's profile states
+TRIED = 8  # garments, of which the first in a colour that it states is the archetype: one is a matter of chance
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,33 @@ def archetypes(
         profile = profile_of(segmentation[name].taste, segmentation.everybody)
         drawable = recommender.main.generator.categories
         category = next((p.value for p in profile.preferences if p.facet == "category" and p.value in drawable), None)
-        asked = {"profile": profile, "mode": "generate", "generate": 1, "outfit": False, "explain": False}
+        asked = {
+            "profile": profile,
+            "mode": "generate",
+            "generate": TRIED,
+            "outfit": False,
+            "explain": False,
+        }
         answer = recommender.recommend(
             RecommendationRequest.model_validate({**asked, "category": category, "seed": seed + number})
         )
-        for made in answer.generated:
+        colours = {p.value for p in profile.preferences if p.facet == "colour"}
+        for made in sorted(answer.generated, key=lambda made: made.colour not in colours)[:1]:
             words = f"{made.colour} {made.category}" if made.colour else made.category
             found[name] = Archetype(recommender.pictures.get(made.picture), words, made.picture, made.model)
     return found
 
 
 def profile_of(centroid: pd.Series, everybody: pd.Series) -> InlineProfile:
-    """Somebody who says of themselves what a segment likes more than everybody, most first, the more the stronger."""
+    """Somebody who says of themselves what a segment likes more than everybody, in each facet the more the stronger."""
     have, all_ = centroid.to_numpy(float), everybody.to_numpy(float)
     values = told(have, all_, STATED)
     more = {value: have[place] - all_[place] for value in values for place in [list(VALUES).index(value)]}
-    most = max(more.values(), default=1.0)
+    most = {facet: max(by for (of, _), by in more.items() if of == facet) for facet, _ in values}
     stated = [
-        Preference.model_validate({"facet": facet, "value": value, "weight": round(float(np.sqrt(by / most)), 3)})
+        Preference.model_validate(
+            {"facet": facet, "value": value, "weight": round(float(np.sqrt(by / most[facet])), 3)}
+        )
         for (facet, value), by in more.items()
     ]
     return InlineProfile(preferences=tuple(stated))
