@@ -154,6 +154,7 @@ def test_without_opacus_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, know
         train_from_store(None, known, tmp_path, settings=TINY, budget=BUDGET)
 
 
+@pytest.mark.slow
 def test_the_stored_users_are_learned_from_privately_and_the_folder_says_so(
     sqlite_store: Store, table: ItemTable, simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_the_stored_users_are_learned_from_privately_and_the_folder_says_so(
         train_from_store(sqlite_store, table, tmp_path, settings=TINY, start=model, budget=budget)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_its_cost_is_measured_beside_controls(rings: Data) -> None:
     found = private_cost(
