@@ -186,7 +186,6 @@ def test_the_stored_users_are_learned_from_privately_and_the_folder_says_so(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_its_cost_is_measured_beside_controls(rings: Data) -> None:
     found = private_cost(
         rings, [4.0], budget=Budget(4.0, 1e-4, steps=4, users=60), recipe=replace(RECIPE, rounds=2), progress=False
