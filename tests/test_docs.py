@@ -15,7 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from persona.cli import main
 from persona.cli.command import commands
-from persona.figures import FIGURES, markdown, read
+from persona.figures import markdown, read
+from persona.goals import FIGURES
 from persona.settings import CHECKOUT, Settings
 
 README = (CHECKOUT / "README.md").read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from persona import figures
 from persona.errors import BadInput
-from persona.figures import FIGURES, Goal
+from persona.goals import FIGURES, Goal
 
 COMMAND = "persona bench import"
 

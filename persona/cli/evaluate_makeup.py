@@ -11,7 +11,7 @@ from persona import modelfolder
 from persona.catalog.visual import VisualNetwork
 from persona.cli.train_reader import faces_of
 from persona.errors import BadInput, OutOfDate
-from persona.figures import FIGURES
+from persona.goals import FIGURES
 from persona.makeup.detector import open_detector
 from persona.makeup.evaluate_looks import figures_of
 from persona.makeup.evaluate_regions import evaluate_regions

@@ -17,8 +17,9 @@ from persona import modelfolder
 from persona.catalog.pictures import Pictures
 from persona.cli.gan_report import BEGIN, COMMAND, END, card_section, check_grid, pair_grid, record, with_figures
 from persona.errors import BadInput
-from persona.figures import FIGURES, result
+from persona.figures import result
 from persona.gan import GarmentModel
+from persona.goals import FIGURES
 from persona.settings import CHECKOUT, Settings
 from persona.store import Item, Rights, Store, upgrade
 from tests.cli.conftest import run
