@@ -21,6 +21,7 @@ from persona.errors import BadInput
 from persona.gan import GarmentModel
 from persona.gan.evaluate import Confusion
 from persona.gan.run import prior_grid, tile
+from persona.goals import FIGURES
 from persona.settings import CHECKOUT
 
 COMMAND = "persona evaluate gan"
@@ -107,7 +108,7 @@ def card_section(measured: Mapping[str, Any]) -> str:
         "| figure | generated | real | control | goal |",
         "| --- | --- | --- | --- | --- |",
     ]
-    goals = kept.FIGURES[COMMAND]
+    goals = FIGURES[COMMAND]
     for words, key, real, control in _LINES:
         value = _number(measured, key) + (f" ({_interval(measured, key)})" if key in _INTERVALS else "")
         shown = (words, value, _number(measured, real), _number(measured, control), str(goals.get(key) or ""))
