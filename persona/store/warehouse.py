@@ -63,13 +63,16 @@ class Warehouse:
 
         Raises OutOfDate before a migration, BadInput for a wrong URL.
         """
-        engine = make_engine(url)
-        migrate.check_revision(engine)
-        if engine.dialect.name == "sqlite":
-            engine.dispose()
-            return cls(make_engine(url, read_only=True))
-        if analyst_url and parse_url(analyst_url).get_backend_name() != "postgresql":
+        sqlite = parse_url(url).get_backend_name() == "sqlite"
+        if not sqlite and analyst_url and parse_url(analyst_url).get_backend_name() != "postgresql":
             raise BadInput("analyst_url", "is no URL of a PostgreSQL database; `persona analyze role` prints one")
+        engine = make_engine(url)
+        try:
+            migrate.check_revision(engine)
+        finally:
+            engine.dispose()
+        if sqlite:
+            return cls(make_engine(url, read_only=True))
         return cls(engine, make_engine(analyst_url) if analyst_url else None)
 
     def close(self) -> None:

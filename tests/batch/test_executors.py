@@ -183,17 +183,10 @@ class RayFixture:
         return RayExecutor(settings, open_light, workers=2)
 
 
-@RAYS_WARNINGS
-class TestRay(RayFixture):
-    """The first of its contract; the rest takes minutes."""
-
-    test_each_shard_is_made_once = ExecutorContract.test_each_shard_is_made_once
-
-
 @pytest.mark.slow
 @RAYS_WARNINGS
-class TestRayInFull(RayFixture, WorkersContract):
-    """All of its contract."""
+class TestRay(RayFixture, WorkersContract):
+    """All of the contract; it takes minutes."""
 
 
 @pytest.mark.slow

@@ -180,6 +180,7 @@ def test_a_garment_that_is_nowhere_opaque_is_still_measured() -> None:
     assert math.isclose(straight(veil)[0, 0, 0], 200, abs_tol=2)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_names_agree_with_a_person(datasets: Path) -> None:
     """200 garments drawn at random, named by eye before the rule had seen them; a few names were open to argument."""

@@ -93,6 +93,7 @@ def test_the_weights_are_of_these_measures() -> None:
     assert list(found) == list(WEIGHTS), "fit again: python -m tests.catalog.fit_pattern"
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_words_agree_with_a_person(datasets: Path) -> None:
     """Labels of the half that the measure was not fitted to: see fit_pattern.py, and pattern.py for all figures."""

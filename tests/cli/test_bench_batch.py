@@ -26,6 +26,7 @@ def test_the_generator_alone_says_what_it_drew(tmp_path: Path) -> None:
     assert (make(7).shard, make(7).pictures) == (7, 6)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_no_measurement(tmp_path: Path) -> None:
     missing = Company(tmp_path, f"sqlite:///{tmp_path / 'none.db'}", 0.0)
     with pytest.raises(Unavailable, match="ended with status 2"):

@@ -56,6 +56,7 @@ def untrained(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_catalogue_is_judged_and_shown(untrained: Path) -> None:
     """The shipped one: garments that persona made."""
     items, grid = untrained / "items.zip", untrained / "grid.png"

@@ -78,6 +78,7 @@ def test_a_dry_run_prints_every_field_and_the_cost_and_writes_nothing(place: Pat
     assert sorted(place.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_one_category_alone_can_be_trained_and_a_second_time_nothing_is_left_to_do(place: Path) -> None:
     catalogue(place / "shop", 80, categories=("dress",))
     command = ("train", "gan", *SMALL, "--data", "shop", "--out", "runs/dresses")

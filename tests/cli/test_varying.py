@@ -136,6 +136,7 @@ def test_what_does_not_go_together_is_said(shop: Path, photo: Path, arguments: l
     assert not (shop / "generated").exists()
 
 
+@pytest.mark.slow
 def test_directions_and_inverter_are_fitted_to_a_generator(shop: Path) -> None:
     before = GarmentModel.load(shop / "models" / "garment-64")
     assert run("train", "directions").exit_code == 0

@@ -94,6 +94,7 @@ def test_portraits_without_a_face_are_counted(tmp_path: Path) -> None:
     assert found["found"] == 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_lips_of_the_shared_portraits(faces_zip: Path, detector: LandmarkDetector) -> None:
     found = evaluate_regions(faces_zip, detector)

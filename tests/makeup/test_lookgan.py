@@ -197,6 +197,7 @@ class Perfect:
         return [self.looks[row.tobytes()] for row in conditions]
 
 
+@pytest.mark.slow
 def test_the_judge_finds_what_follows_and_controls_fall_to_chance(studio: Studio) -> None:
     judge = LookJudge.trained(named(700, look_judge.SEED), rounds=12, studio=Studio.open(48, ("oval",), (4,)))
     perfect: Any = Perfect(named(120, HELD_OUT) + named(200, HELD_OUT + 1))

@@ -152,6 +152,7 @@ def test_without_mediapipe_only_what_is_stated_to_show_nobody_is_taken() -> None
     assert find(finder, draw("dress", (30, 40, 80), 1.0)).named == "garment"
 
 
+@pytest.mark.slow
 @needs_faces
 @pytest.mark.data
 def test_real_people_keep_face_and_hair_to_the_bit(datasets: Path, finder: RegionFinder) -> None:

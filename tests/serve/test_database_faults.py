@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from persona.caller import within
 from persona.recommend import Recommender
 
 RANK = {"user_id": "demo-ana", "mode": "retrieve", "outfit": False}
@@ -36,11 +36,13 @@ def test_a_database_that_is_away_is_told_at_once_and_found_again(client: FlaskCl
     assert client.post("/v1/events", json={"events": [EVENT]}).json == {"added": 1, "duplicates": 0}
 
 
-def test_a_writer_that_waits_in_vain_is_told_to_come_again(client: FlaskClient, recommender: Recommender) -> None:
+def test_a_writer_that_waits_in_vain_is_told_to_come_again(
+    client: FlaskClient, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persona.store.sqlite.SECONDS_TO_WAIT", 0.2)
     with recommender.store._writing() as session:
         session.execute(text("SELECT 1"))
-        with within(0.2):
-            assert client.post("/v1/events", json={"events": [EVENT]}).status_code == 503
+        assert client.post("/v1/events", json={"events": [EVENT]}).status_code == 503
         assert client.post("/v1/recommendations", json=RANK).status_code == 200  # readers go on
 
 

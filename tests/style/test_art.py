@@ -147,6 +147,7 @@ def test_what_cannot_be_painted(photo: Bytes, kind: ArtKind, detail: float, fiel
     assert refused.value.field == field
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_faces_are_found_where_they_were(datasets: Path) -> None:
     """Landmarks of four portraits, at the finest brush: on paintings within 2 % of the distance of the eyes."""

@@ -55,6 +55,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bits(data: StyleSet) -> N
     assert torch.equal(weights(second), weights(whole))
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(data: StyleSet) -> None:
     one, other = (trainer(data, replace(SMALL, seed=seed)) for seed in (0, 1))
     one.step()
@@ -78,6 +79,7 @@ def test_patches_are_judged_from_their_step_on_and_all_losses_are_finite(data: S
     assert all(np.isfinite(value) for value in run.losses.values())
 
 
+@pytest.mark.slow
 def test_learning_brings_one_picture_nearer_to_one_style(data: StyleSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shown nothing but one pair, the decoder learns that pair: the losses lead where they should."""
     run = trainer(data, Plan(steps=40, batch=2, own=0.0, adversarial=0.0, content=0.0))

@@ -99,6 +99,7 @@ def test_ials_beats_popularity_where_tastes_differ() -> None:
     assert right > 0.65 > 0.4 > popular
 
 
+@pytest.mark.slow
 def test_published_popularity_on_beauty(datasets: Path) -> None:
     """.0152 and .0068 are what popularity reaches when it has counted the test events too, to the last digit; honestly
     counted it reaches less, which is what we report."""
