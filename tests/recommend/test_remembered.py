@@ -33,8 +33,8 @@ def two(request: pytest.FixtureRequest, settings: Settings) -> Iterator[tuple[Re
     for user in USERS:
         one.store.put_user(Profile(id=user))
     yield one, other
-    one.store.close()
-    other.store.close()
+    one.close()
+    other.close()
 
 
 def ask(recommender: Recommender, **asked: Any) -> Recommendation:
