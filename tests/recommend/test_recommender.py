@@ -496,7 +496,7 @@ def test_either_database_gives_the_same_answer(
     assert (answer.items, answer.generated, answer.outfit) == (wanted.items, wanted.generated, wanted.outfit)
     moved.erase(ana)
     assert moved.store.count_users() == 0
-    moved.store.close()
+    moved.close()
 
 
 def test_the_shipped_models_answer(settings: Settings) -> None:
