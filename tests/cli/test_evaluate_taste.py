@@ -29,6 +29,7 @@ def histories(users: int = 40) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 def test_a_file_of_one_s_own_is_judged_and_gone_on_with(folder: Path) -> None:
     (folder / "mine.txt").write_text(histories())
     (folder / "kinds.json").write_text(json.dumps({f"{ring}{n}": [ord(ring)] for ring in "ab" for n in range(8)}))

@@ -132,6 +132,7 @@ def test_results_of_two_styles_are_not_mixed(here: Path) -> None:
     assert "holds other files" in full.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files(here: Path) -> None:
     for number in range(400):
         (here / "garments" / f"more-{number:03d}.png").write_bytes((here / "garments" / "dress.png").read_bytes())

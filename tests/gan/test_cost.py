@@ -51,6 +51,7 @@ def test_operations_and_parameters_are_counted() -> None:
     assert found["memory_mib"] > 10
 
 
+@pytest.mark.slow
 def test_a_profile_has_a_table_and_a_trace(tmp_path: Path) -> None:
     table = profiled(Trainer(TINY, garments()), tmp_path / "out")
     assert "aten::convolution_backward" in table

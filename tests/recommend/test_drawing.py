@@ -33,6 +33,7 @@ def models() -> tuple[GarmentModel, VisualNetwork]:
     return GarmentModel.load(SHIPPED / "garment-64"), VisualNetwork.load(SHIPPED / "visual-64")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_bits_depend_on_nothing_else(models: tuple[GarmentModel, VisualNetwork], threads: int) -> None:
     before = torch.get_num_threads()

@@ -123,6 +123,7 @@ def encodable(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_no_text_is_more_than_a_text(client: FlaskClient, recommender: Recommender) -> None:
     before = recommender.store.get_user("demo-ana"), recommender.store.history("demo-ana")

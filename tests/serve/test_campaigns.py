@@ -118,6 +118,7 @@ def test_fifty_stops_under_load_lose_nothing(settings: Settings) -> None:
     check_stops(settings, 50)
 
 
+@pytest.mark.slow
 def test_when_four_of_five_clients_leave_the_next_all_get_their_answer(server: Server) -> None:
     """Each asks for new garments; those who leave have closed their connection long before theirs are drawn."""
     server.ready()

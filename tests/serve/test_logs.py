@@ -165,6 +165,7 @@ def test_addresses_that_callers_think_up_add_no_metrics(client: FlaskClient) -> 
     assert len(after) - before <= 40  # one more status at most, with its buckets
 
 
+@pytest.mark.slow
 def test_workers_count_together(settings: Settings) -> None:
     """Two workers: whichever is asked tells of both, also of one that was killed."""
     with serving(settings.model_copy(update={"workers": 2})) as server:

@@ -152,6 +152,7 @@ def test_an_untrained_model_is_measured_and_leaves_alpha_alone(judge: StyleJudge
     assert found["colour_kept_de00"] < found["colour_free_de00"]
 
 
+@pytest.mark.slow
 def test_speed_and_memory_are_those_of_a_model_folder(
     net: FeatureNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,7 @@ def test_the_segmenter_says_where_somebody_is(segmenter: MediaPipeSegmenter, cap
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_people_stay_who_they_are(datasets: Path, segmenter: MediaPipeSegmenter) -> None:
     archive = datasets / "faces.zip"

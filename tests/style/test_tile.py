@@ -174,6 +174,7 @@ def test_what_repeats_already_is_not_changed() -> None:
     np.testing.assert_allclose(joined(frame, 64), period, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_seams_of_real_garments(datasets: Path) -> None:
     """Of twenty garments of the shared photos: nine in ten tiles have no seam that is seen."""

@@ -39,6 +39,7 @@ def weights(one: Trainer) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in one.averaged.parameters()])
 
 
+@pytest.mark.slow
 def test_a_run_that_was_broken_off_goes_on_to_the_same_bits(data: StyleSet) -> None:
     plan = replace(SMALL, steps=6)
     whole = trainer(data, plan)
@@ -69,6 +70,7 @@ def test_a_state_of_other_options_is_refused(data: StyleSet) -> None:
         trainer(data, replace(SMALL, rate=0.5)).restore(state)
 
 
+@pytest.mark.slow
 def test_patches_are_judged_from_their_step_on_and_all_losses_are_finite(data: StyleSet) -> None:
     run = trainer(data)
     for _ in range(4):

@@ -91,6 +91,7 @@ def test_factors_put_together_what_is_taken_together(rings: Data) -> None:
     assert not some[[0, 5, 6, 7, 8]].any()
 
 
+@pytest.mark.slow
 def test_a_whole_benchmark(rings: Data, tmp_path: Path) -> None:
     said: list[str] = []
     recipe = replace(TINY, rounds=2)
