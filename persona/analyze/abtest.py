@@ -106,7 +106,7 @@ def ab_test(
     """
     did = column(metric)
     _check(look, planned, alpha, effect)
-    sql, parameters = people("arm", since, until, warehouse.dialect)
+    sql, parameters = people("arm", since, until)
     found, moved = _arms(warehouse, sql, parameters, did)
     sizes = {name: arm.users for name, arm in found.items()}
     pair = _pair(sizes, arms)

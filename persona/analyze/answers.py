@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from persona.analyze.likes import LIKES
 from persona.analyze.store import AnalystStore
 
-FAVOURABLE = ["like", "save", "cart", "purchase"]
+FAVOURABLE = list(LIKES)
 
 
 def colours_by_age(store: AnalystStore, since: date, at_least: int) -> pd.DataFrame:

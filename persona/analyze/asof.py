@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from persona.analyze.dictionary import View, view_named
-from persona.store.events import POPULARITY
+from persona.store.sums import WEIGHTS
 from persona.taste.table import FACET_NAMES, STATEMENTS
-
-WEIGHTS = POPULARITY | {"dislike": -1.0, "hide": -1.0}
-"""What an event of each type says of its item's facets."""
 
 _TRAITS = ("age_band", "skin_tone", "skin_tone_band", "undertone", "body_shape")
 

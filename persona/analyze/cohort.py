@@ -10,7 +10,7 @@ import pandas as pd
 from persona.analyze.dictionary import view_named
 from persona.analyze.frames import everything
 from persona.analyze.groups import checked, hide_small, interval
-from persona.analyze.times import as_parameter, aware
+from persona.analyze.times import aware
 from persona.errors import NotFound
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def _counts(store: AnalystStore, by: str, at: datetime) -> pd.DataFrame:
         FROM acts a JOIN began b ON b.user_id = a.user_id {users}
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
     month = view_named("fct_event").columns["month"]
-    return everything(
-        store.warehouse, sql, {"until": as_parameter(at, store.warehouse.dialect)}, {"first": month, "month": month}
-    )
+    return everything(store.warehouse, sql, {"until": at}, {"first": month, "month": month})
 
 
 def _table(counts: pd.DataFrame, over: pd.Period, months: int | None) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def funnel(
     else: of things shown to one user each tells less (Kish's design effect). Groups of fewer than 20 users are summed
     under "other"; attrs["left_out"] says how many things were shown to fewer still. Raises BadInput.
     """
-    sql, parameters = people(by, since, until, warehouse.dialect)
+    sql, parameters = people(by, since, until)
     found = _small_summed(warehouse, sql, parameters, _groups(warehouse, sql, parameters))
     shown = found[found.users >= SEGMENT].sort_values(["shown", "group"], ascending=[False, True], ignore_index=True)
     told = pd.DataFrame({by: shown.group.astype("category"), "users": shown.users, "shown": shown.shown})

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from persona.analyze.groups import OTHER, interval
 from persona.analyze.likes import liked_colours, liked_items, parts, some
 from persona.analyze.segmentation import Segment
 from persona.analyze.tastes import VALUES, Tastes, read_tastes, shares
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from persona.analyze.store import AnalystStore
 
 TRAITS = ("age_band", "skin_tone_band", "undertone", "body_shape")
-UNKNOWN, OTHER = "unknown", "other"
+UNKNOWN = "unknown"
 TOP = 12  # items that a profile names
 Z = 1.959964  # standard normal quantile of a 95 % interval
 
@@ -93,15 +94,6 @@ def _profile(store: AnalystStore, segment: Segment, everybody: Tastes, seed: int
     )
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share, after Wilson (1927)."""
-    if not total:
-        return 0.0, 1.0
-    share, more = count / total, Z * Z / total
-    middle, width = share + more / 2, Z * np.sqrt(share * (1 - share) / total + more / 4 / total)
-    return max(0.0, float((middle - width) / (1 + more))), min(1.0, float((middle + width) / (1 + more)))
-
-
 def _counted(column: pd.Series[Any], inside: NDArray[np.bool_], name: str) -> pd.DataFrame:
     """Values of a trait with how many of the segment have them; small numbers together."""
     words = column.astype("str").fillna(UNKNOWN)
@@ -112,7 +104,7 @@ def _counted(column: pd.Series[Any], inside: NDArray[np.bool_], name: str) -> pd
     for value, count in merged[inside].value_counts().sort_index().items():
         if count < SEGMENT:  # even all of the small ones together
             continue
-        low, high = wilson(int(count), size)
+        low, high = interval(int(count), size)
         overall = float((merged == value).mean())
         rows.append((name, value, int(count), count / size, low, high, overall))
     return pd.DataFrame(rows, columns=["trait", "value", "users", "share", "low", "high", "everybody"])

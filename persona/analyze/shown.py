@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from persona.analyze.times import as_parameter, aware
+from persona.analyze.times import aware
 from persona.errors import BadInput
 
 # What counts as each step. Who likes a thing has seen it, and who buys it had it in the cart.
@@ -23,14 +23,14 @@ UNKNOWN = "unknown"
 Parameters = dict[str, Any]
 
 
-def people(by: str, since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
+def people(by: str, since: datetime | None, until: datetime | None) -> tuple[str, Parameters]:
     """A query with a row for each user and group, and its parameters.
 
     Columns: user_id, grp (the value of `by`, as text), first_at (when they were shown something first), shown (how many
     things), and for each of STEPS with how many of these the user did such a thing, after it was shown, in an event
     that names the answer. since, until: of the showing.
     """
-    where, parameters = _within(since, until, dialect)
+    where, parameters = _within(since, until)
     done = ", ".join(f"sum(CASE WHEN a.{_column(step)} >= r.at THEN 1 ELSE 0 END) AS {_column(step)}" for step in STEPS)
     user = "JOIN dim_user u ON u.user_id = r.user_id" if by in OF_THE_USER else ""
     sql = f"""
@@ -69,10 +69,10 @@ def _group(by: str) -> str:
     raise BadInput("by", f"there is no {by!r}; choose from {', '.join((*OF_THE_ANSWER, *OF_THE_USER))}")
 
 
-def _within(since: datetime | None, until: datetime | None, dialect: str) -> tuple[str, Parameters]:
+def _within(since: datetime | None, until: datetime | None) -> tuple[str, Parameters]:
     """The condition of a stretch of time, and its parameters."""
     limits = {"since": (">=", since), "until": ("<", until)}
-    parameters = {name: as_parameter(aware(name, at), dialect) for name, (_, at) in limits.items() if at is not None}
+    parameters = {name: aware(name, at) for name, (_, at) in limits.items() if at is not None}
     if since is not None and until is not None and since >= until:
         raise BadInput("until", f"{until.isoformat()} is not after {since.isoformat()}: nothing could be between")
     conditions = [f"r.at {limits[name][0]} :{name}" for name in parameters]

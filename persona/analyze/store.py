@@ -16,7 +16,7 @@ from persona.analyze.asof import as_of_source
 from persona.analyze.dictionary import Column, view_named
 from persona.analyze.frames import joined, typed
 from persona.analyze.funnel import funnel
-from persona.analyze.times import as_parameter, aware
+from persona.analyze.times import aware
 from persona.errors import BadInput
 from persona.settings import load_settings
 from persona.store.warehouse import Warehouse
@@ -79,7 +79,7 @@ class AnalystStore:
         source, given = view, dict(parameters or {})
         if as_of is not None:
             source = f"{as_of_source(view, self.warehouse.dialect)} AS {view}"
-            given["as_of"] = as_parameter(aware("as_of", as_of), self.warehouse.dialect)
+            given["as_of"] = aware("as_of", as_of)
         sql = f"SELECT {', '.join(wanted)} FROM {source}{' WHERE ' + where if where else ''}"
         yield from self._typed(sql, given, types)
 

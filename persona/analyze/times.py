@@ -22,11 +22,6 @@ def aware(field: str, at: Any) -> datetime:
     return moment.astimezone(UTC)
 
 
-def as_parameter(at: datetime, dialect: str) -> datetime | str:
-    """An aware moment as a statement's parameter: SQLite holds times as text, in UTC without saying so."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if dialect == "sqlite" else at
-
-
 def aware_column(field: str, column: pd.Series) -> pd.Series:
     """A column of moments in UTC, none missing, to the microsecond or finer. Raises BadInput naming the field."""
     if column.dtype == object and len(column):

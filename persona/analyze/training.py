@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from persona.analyze.asof import WEIGHTS
-from persona.analyze.times import as_parameter, aware_column
+from persona.analyze.times import aware_column
 from persona.errors import BadInput
 from persona.store.engine import batches
 from persona.store.records import EVENT_TYPES
+from persona.store.sums import WEIGHTS
 from persona.taste.table import FACET_NAMES, STATEMENTS, statement_code
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _read_acts(store: AnalystStore, rows: pd.DataFrame, users: Sequence[str], ga
     The garments are beside, not joined in SQL: SQLite would go from them to all of their events.
     """
     where, parameters = among(users)
-    before = as_parameter(rows["at"].max().ceil("us").to_pydatetime(), store.warehouse.dialect) if len(rows) else None
+    before = rows["at"].max().ceil("us").to_pydatetime() if len(rows) else None
     columns = ["user_id", "at", "type", "item_id"]
     found = store.frame("fct_event", columns, f"{where} AND at < :before", {**parameters, "before": before})
     place = garments.index.get_indexer(pd.Index(found["item_id"]))

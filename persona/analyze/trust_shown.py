@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from persona.analyze.fairness import SMALLEST, TRAITS, by_groups
+from persona.analyze.likes import LIKES
 from persona.analyze.store import AnalystStore
 from persona.store.records import Item
 
-FAVOURABLE = ("like", "save", "cart", "purchase")
 MOST_OWNERS = 20  # told by name
 
 _RATES = f"""
@@ -22,7 +22,7 @@ _RATES = f"""
         SELECT r.user_id, count(*) AS shown, sum(CASE WHEN EXISTS (
             SELECT 1 FROM fct_event e WHERE e.user_id = r.user_id AND e.rec_id = r.rec_id AND e.at >= r.at
                 AND (e.item_id = r.item_id OR e.generation_id = r.generation_id)
-                AND e.type IN ('{"', '".join(FAVOURABLE)}')
+                AND e.type IN ('{"', '".join(LIKES)}')
         ) THEN 1 ELSE 0 END) AS favoured
         FROM fct_recommendation r WHERE r.origin = :origin GROUP BY r.user_id
     ) s JOIN dim_user u ON u.user_id = s.user_id ORDER BY s.user_id

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from persona.analyze import AnalystStore, open_store
-from persona.analyze.profiles import OTHER, wilson
+from persona.analyze.groups import OTHER, interval
 from persona.errors import BadInput
 from persona.store import Profile, Store
 from persona.store.popularity import SEGMENT
@@ -56,7 +56,7 @@ def test_intervals_of_tastes_hold_everybodys_difference(analyst: AnalystStore) -
 def test_intervals_are_wilsons() -> None:
     for count, total in ((0, 20), (7, 20), (400, 1000)):
         known = stats.binomtest(count, total).proportion_ci(method="wilson")
-        assert wilson(count, total) == pytest.approx((known.low, known.high), abs=1e-6)
+        assert interval(count, total) == pytest.approx((known.low, known.high), abs=1e-6)
 
 
 def test_nothing_is_told_of_few(store: Store) -> None:
